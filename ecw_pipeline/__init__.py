@@ -1,0 +1,1 @@
+"""From a FHIR EHR's Bulk Data export to tables an analyst can query."""

@@ -1,0 +1,1 @@
+"""The `ecw` command: one short file per group of commands."""

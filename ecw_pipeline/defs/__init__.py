@@ -1,0 +1,1 @@
+"""All of Dagster: one short file per stage. Nothing below this folder imports Dagster."""

@@ -1,0 +1,1 @@
+"""Words every layer shares: resource types, instants, references, element structure."""

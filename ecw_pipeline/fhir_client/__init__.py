@@ -1,0 +1,1 @@
+"""What every request needs: provider presets, authorization, transport, budget."""

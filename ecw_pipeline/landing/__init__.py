@@ -1,0 +1,1 @@
+"""From received NDJSON to checked lines: rules, quarantine, screening."""

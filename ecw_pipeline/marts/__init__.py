@@ -1,0 +1,1 @@
+"""The built-in marts: one SQL file each, and the catalog that finds them."""

@@ -1,0 +1,1 @@
+"""From a SQL on FHIR ViewDefinition to DuckDB SQL."""

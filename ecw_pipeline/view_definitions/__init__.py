@@ -1,0 +1,1 @@
+"""The built-in tables: one ViewDefinition JSON each, and the catalog that finds them."""

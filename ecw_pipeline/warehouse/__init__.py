@@ -1,0 +1,1 @@
+"""The DuckDB warehouse: load, publish, marts."""
