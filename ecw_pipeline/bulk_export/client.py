@@ -1,0 +1,99 @@
+"""The front door of Bulk Data: kick off, poll, download, cancel, one request at a time.
+
+It keeps no state between calls: `ledger.py` does, and callers write to it first.
+"""
+
+from pathlib import Path
+
+import httpx
+
+from ecw_pipeline.bulk_export import download
+from ecw_pipeline.bulk_export.messages import ExportRequest, Reply
+from ecw_pipeline.bulk_export.protocol import ExportState, InProgress, Requested, next_state
+from ecw_pipeline.errors import ProtocolError
+from ecw_pipeline.fhir.resource_types import is_type_name
+from ecw_pipeline.fhir_client.auth import json_object
+from ecw_pipeline.fhir_client.session import FHIR_JSON, Session
+from ecw_pipeline.fhir_client.transport import ONCE, network_errors, retry_after_seconds
+
+# Types that describe the server itself: asking for them exports nothing about patients.
+DEFINITIONAL_TYPES = frozenset(
+    {"Bundle", "CapabilityStatement", "OperationDefinition", "OperationOutcome", "Parameters"}
+)
+
+
+class BulkExportClient:
+    """Speaks Bulk Data over a session."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def offered_types(self) -> tuple[str, ...]:
+        """The resource types the server says it has, in its order.
+
+        Raises:
+            ProtocolError: its CapabilityStatement names none.
+
+        Source: FHIR R4, CapabilityStatement.rest.resource.
+        """
+        statement = self._session.get_json(f"{self._session.connection.base_url}/metadata")
+        names = [
+            str(resource.get("type", ""))
+            for rest in statement.get("rest") or ()
+            for resource in rest.get("resource") or ()
+        ]
+        offered = [n for n in names if is_type_name(n) and n not in DEFINITIONAL_TYPES]
+        if not offered:
+            raise ProtocolError(
+                "the server's CapabilityStatement names no resource type",
+                "set ECW_RESOURCE_TYPES to the types you want",
+            )
+        return tuple(dict.fromkeys(offered))
+
+    def kick_off(self, request: ExportRequest) -> ExportState:
+        """Ask for an export. The request goes out once: a repeat could start a second one.
+
+        Raises:
+            TemporaryError: no reply came, so nobody knows whether an export was started.
+
+        Source: Bulk Data Access, "Bulk Data Kick-off Request".
+        """
+        url = f"{self._session.connection.base_url}/{request.path()}"
+        headers = {"Accept": FHIR_JSON, "Prefer": "respond-async"}
+        with network_errors(url):
+            reply = self._session.http.get(
+                url,
+                params=request.query(),
+                headers=headers,
+                auth=self._session.auth,
+                extensions=ONCE,
+            )
+        return next_state(Requested(url), self._read(reply))
+
+    def poll(self, waiting: InProgress) -> ExportState:
+        """Ask once how far the export is."""
+        headers = {"Accept": "application/json"}
+        with network_errors(waiting.status_url):
+            reply = self._session.http.get(
+                waiting.status_url, headers=headers, auth=self._session.auth
+            )
+        return next_state(waiting, self._read(reply))
+
+    def download(self, url: str, stem: Path, *, with_token: bool) -> download.Downloaded:
+        """Fetch one file; see `download.download`."""
+        return download.download(self._session, url, stem, with_token=with_token)
+
+    def cancel(self, status_url: str) -> bool:
+        """Tell the server that nobody will read the export; whether it agreed.
+
+        Source: Bulk Data Access, "Bulk Data Delete Request".
+        """
+        with network_errors(status_url):
+            reply = self._session.http.delete(status_url, auth=self._session.auth)
+        return reply.status_code in (200, 202, 204, 404)
+
+    def _read(self, reply: httpx.Response) -> Reply:
+        headers = {name.lower(): value for name, value in reply.headers.items()}
+        now = self._session.clock.now()
+        wait = retry_after_seconds(reply.headers, now)
+        return Reply(reply.status_code, headers, json_object(reply), wait)

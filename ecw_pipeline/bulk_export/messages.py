@@ -1,0 +1,115 @@
+"""What goes over the wire in a Bulk Data export, as values. Sending is `client.py`'s."""
+
+import html
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+from urllib.parse import urljoin
+
+from ecw_pipeline.errors import BadDataError, ProtocolError
+from ecw_pipeline.fhir.instants import format_instant, parse_instant
+from ecw_pipeline.settings import ExportLevel
+
+FileKind = Literal["output", "deleted", "error"]
+
+
+@dataclass(frozen=True)
+class ExportRequest:
+    """What to ask for; no ``since`` means everything."""
+
+    level: ExportLevel
+    group_id: str
+    resource_types: tuple[str, ...]
+    since: datetime | None
+
+    def path(self) -> str:
+        """The operation's path below the base URL.
+
+        Source: Bulk Data Access, "Endpoint".
+        """
+        place = {"system": "", "patient": "Patient/", "group": f"Group/{self.group_id}/"}
+        return f"{place[self.level]}$export"
+
+    def query(self) -> dict[str, str]:
+        """The parameters of the kick-off request."""
+        asked = {"_type": ",".join(self.resource_types)}
+        if self.since is not None:
+            asked["_since"] = format_instant(self.since)
+        return asked
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What came back: enough to decide the next state, nothing that sends."""
+
+    status_code: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    document: Mapping[str, Any] = field(default_factory=dict)
+    retry_after_seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class ManifestFile:
+    """One file a manifest names; ``count`` is the server's own claim, often absent or wrong."""
+
+    kind: FileKind
+    resource_type: str
+    url: str
+    count: int | None
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A finished export: the server's instant and its files."""
+
+    transaction_time: datetime
+    requires_access_token: bool
+    files: tuple[ManifestFile, ...]
+
+
+# Draft versions of the specification call the error files `outcome`.
+_KINDS: Mapping[str, FileKind] = {
+    "output": "output",
+    "deleted": "deleted",
+    "error": "error",
+    "outcome": "error",
+}
+
+
+def parse_manifest(document: Mapping[str, Any], status_url: str) -> Manifest:
+    """Read a complete-status body, in any dialect that still says when and where.
+
+    Raises:
+        ProtocolError: no usable ``transactionTime``, or a file without a URL.
+
+    Source: Bulk Data Access, "Response - Complete Status".
+    """
+    try:
+        transaction_time = parse_instant(str(document.get("transactionTime", "")))
+    except BadDataError as error:
+        raise ProtocolError(
+            f"the export's manifest has no usable transactionTime: {error.message}",
+            "ask the provider's support; without it later exports would miss changes",
+        ) from error
+    files = tuple(
+        _file(kind, entry, status_url)
+        for key, kind in _KINDS.items()
+        for entry in document.get(key) or ()
+    )
+    return Manifest(transaction_time, document.get("requiresAccessToken") is True, files)
+
+
+def _file(kind: FileKind, entry: Mapping[str, Any], status_url: str) -> ManifestFile:
+    url = entry.get("url")
+    if not isinstance(url, str) or not url:
+        raise ProtocolError(
+            f"the export's manifest names a file of {kind!r} without a URL",
+            "ask the provider's support",
+        )
+    count = entry.get("count")
+    # Some servers escape the manifest as if it were HTML.
+    whole_url = urljoin(status_url, html.unescape(url))
+    return ManifestFile(
+        kind, str(entry.get("type", "")), whole_url, count if type(count) is int else None
+    )

@@ -1,0 +1,189 @@
+"""Provider presets, and connections made of a preset and settings.
+
+A preset is data: every difference between services is a value here.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+from pydantic import SecretStr
+
+from ecw_pipeline.errors import ConfigurationError
+from ecw_pipeline.settings import ConnectionSettings, ExportLevel
+
+AuthKind = Literal["client_secret_basic", "client_secret_post", "private_key_jwt", "none"]
+
+
+@dataclass(frozen=True)
+class Window:
+    """At most ``limit`` requests in ``seconds``: in any such span, or in each by the wall clock."""
+
+    limit: int
+    seconds: int
+    kind: Literal["rolling", "calendar"] = "rolling"
+
+
+@dataclass(frozen=True)
+class Provider:
+    """What all practices of one service have in common."""
+
+    name: str
+    default_endpoint: str
+    auth_kind: AuthKind
+    level: ExportLevel
+    windows: tuple[Window, ...]
+    scopes: str
+
+
+@dataclass(frozen=True)
+class Connection:
+    """One practice, ready to be spoken to."""
+
+    connection_id: str
+    provider: Provider
+    base_url: str
+    client_id: str
+    client_secret: SecretStr | None
+    private_key_file: Path | None
+    key_id: str
+    auth_kind: AuthKind
+    level: ExportLevel
+    group_id: str
+    resource_types: tuple[str, ...]
+    scopes: str
+    windows: tuple[Window, ...]
+
+
+SECOND, MINUTE, DAY = 1, 60, 86_400
+
+# 7 a second and 14 in any 2 s, and 100,000 a day: the service's published limits.
+# 250 a wall-clock minute: what the live service counts, and the one that binds in long exports.
+BRIEF_WINDOWS = (Window(7, SECOND), Window(14, 2 * SECOND), Window(100_000, DAY, "calendar"))
+LIVE_WINDOWS = (*BRIEF_WINDOWS, Window(250, MINUTE, "calendar"))
+
+PROVIDERS = {
+    provider.name: provider
+    for provider in (
+        Provider(
+            name="eclinicalworks",
+            default_endpoint="https://fhir.eclinicalworks.com/fhir/r4",
+            auth_kind="client_secret_basic",
+            level="patient",
+            windows=LIVE_WINDOWS,
+            scopes="system/*.read",
+        ),
+        Provider(
+            name="eclinicalworks-live",
+            default_endpoint="",
+            auth_kind="private_key_jwt",
+            level="group",
+            windows=LIVE_WINDOWS,
+            scopes="",
+        ),
+        Provider(
+            name="smart-sandbox",
+            default_endpoint="http://127.0.0.1:8090/fhir/r4",
+            auth_kind="client_secret_basic",
+            level="system",
+            windows=BRIEF_WINDOWS,
+            scopes="system/*.read",
+        ),
+    )
+}
+
+
+def connect(settings: ConnectionSettings) -> Connection:
+    """Complete a connection's settings with its provider's preset.
+
+    Raises:
+        ConfigurationError: something needed is missing or contradictory; the message names it.
+    """
+    provider = _provider(settings)
+    level = settings.level or provider.level
+    auth_kind = "private_key_jwt" if settings.private_key_file else provider.auth_kind
+    _require(settings, level, auth_kind)
+    return Connection(
+        connection_id=settings.connection_id,
+        provider=provider,
+        base_url=_checked_url(settings.fhir_endpoint or provider.default_endpoint),
+        client_id=settings.client_id,
+        client_secret=settings.client_secret,
+        private_key_file=settings.private_key_file,
+        key_id=settings.key_id,
+        auth_kind=auth_kind,
+        level=level,
+        group_id=settings.group_id,
+        resource_types=settings.resource_types,
+        scopes=settings.scopes or provider.scopes,
+        windows=tuple(map(parse_window, settings.windows)) or provider.windows,
+    )
+
+
+def _provider(settings: ConnectionSettings) -> Provider:
+    if settings.provider not in PROVIDERS:
+        raise ConfigurationError(
+            f"ECW_PROVIDER is {settings.provider!r}, which is no preset",
+            f"use one of: {', '.join(PROVIDERS)}",
+        )
+    return PROVIDERS[settings.provider]
+
+
+def _require(settings: ConnectionSettings, level: ExportLevel, auth_kind: AuthKind) -> None:
+    name = settings.connection_id
+    provider = PROVIDERS[settings.provider]
+    needs = {
+        "ECLINICALWORKS_FHIR_ENDPOINT": settings.fhir_endpoint or provider.default_endpoint,
+        "ECLINICALWORKS_CLIENT_ID": settings.client_id or auth_kind == "none",
+        "ECLINICALWORKS_CLIENT_SECRET": settings.client_secret
+        or auth_kind in ("private_key_jwt", "none"),
+        "ECW_PRIVATE_KEY_FILE": settings.private_key_file or auth_kind != "private_key_jwt",
+        "ECW_GROUP_ID": settings.group_id or level != "group",
+    }
+    missing = [setting for setting, value in needs.items() if not value]
+    if missing:
+        raise ConfigurationError(
+            f"connection {name!r} lacks {', '.join(missing)}",
+            "set it in the environment or .env (README, Configuration), or try `ecw demo` first",
+        )
+
+
+def is_loopback(host: str | None) -> bool:
+    """Whether a URL's host is this machine."""
+    return host in ("localhost", "::1") or (host or "").startswith("127.")
+
+
+def _checked_url(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ConfigurationError(
+            f"ECLINICALWORKS_FHIR_ENDPOINT is not a URL: {url!r}",
+            "write it like https://fhir.example.org/fhir/r4",
+        )
+    if parts.scheme == "http" and not is_loopback(parts.hostname):
+        raise ConfigurationError(
+            f"ECLINICALWORKS_FHIR_ENDPOINT uses plain http to {parts.hostname}",
+            "use https:// (plain http is allowed to this machine only)",
+        )
+    return url.rstrip("/")
+
+
+_SPANS = {"s": SECOND, "min": MINUTE, "day": DAY}
+
+
+def parse_window(text: str) -> Window:
+    """Read ``7/1s``, ``250/1min`` or ``100000/1day``; minutes and days go by the wall clock.
+
+    Raises:
+        ConfigurationError: the text is not of that form.
+    """
+    limit, _, span = text.partition("/")
+    unit = span.lstrip("0123456789")
+    count = span.removesuffix(unit) or "1"
+    if not limit.isdigit() or int(limit) < 1 or unit not in _SPANS or int(count) < 1:
+        raise ConfigurationError(
+            f"ECW_RATE_WINDOWS: {text!r} is not a window", "write 7/1s,14/2s,250/1min,100000/1day"
+        )
+    kind: Literal["rolling", "calendar"] = "rolling" if unit == "s" else "calendar"
+    return Window(int(limit), int(count) * _SPANS[unit], kind)

@@ -1,0 +1,66 @@
+"""An authorized, metered HTTP session with one connection's server."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from ecw_pipeline.clock import Clock
+from ecw_pipeline.errors import ProtocolError
+from ecw_pipeline.fhir_client.auth import BearerAuth, TokenSource, json_object
+from ecw_pipeline.fhir_client.budget import Budget
+from ecw_pipeline.fhir_client.providers import Connection
+from ecw_pipeline.fhir_client.transport import Metered, Retrying, network_errors
+from ecw_pipeline.layout import DataFolder
+
+FHIR_JSON = "application/fhir+json"
+USER_AGENT = "ecw-pipeline/0.1"
+TIMEOUT = httpx.Timeout(60.0, connect=15.0)
+
+
+@dataclass(frozen=True)
+class Session:
+    """What talking to one server needs."""
+
+    connection: Connection
+    http: httpx.Client
+    auth: httpx.Auth
+    clock: Clock
+
+    def get_json(self, url: str) -> dict[str, Any]:
+        """Read one FHIR JSON document.
+
+        Raises:
+            ProtocolError: the server refused, or answered something else.
+        """
+        with network_errors(url):
+            reply = self.http.get(url, headers={"Accept": FHIR_JSON}, auth=self.auth)
+        document = json_object(reply)
+        if reply.status_code != httpx.codes.OK or not document:
+            raise ProtocolError(
+                f"{httpx.URL(url).path} answered {reply.status_code} without FHIR JSON",
+                "check ECLINICALWORKS_FHIR_ENDPOINT, or ask the provider's support",
+            )
+        return document
+
+
+@contextmanager
+def open_session(
+    connection: Connection,
+    folder: DataFolder,
+    clock: Clock,
+    network: httpx.BaseTransport | None = None,
+) -> Iterator[Session]:
+    """Open a session; every request in it pays the connection's budget."""
+    budget = Budget(folder.budget(connection.connection_id), connection.windows, clock)
+    wire = network or httpx.HTTPTransport(http2=False)
+    transport = Retrying(Metered(wire, budget, clock), clock)
+    headers = {"User-Agent": USER_AGENT}
+    with httpx.Client(transport=transport, timeout=TIMEOUT, headers=headers) as http:
+        if connection.auth_kind == "none":
+            yield Session(connection, http, httpx.Auth(), clock)
+            return
+        tokens = TokenSource(connection, http, folder.token(connection.connection_id), clock)
+        yield Session(connection, http, BearerAuth(tokens), clock)

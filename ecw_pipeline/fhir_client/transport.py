@@ -1,0 +1,139 @@
+"""Politeness as a stack of HTTP transports: each retry pays the budget again.
+
+`Retrying(Metered(network))`. What a reply means is decided above, in `bulk_export/protocol.py`.
+"""
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+import httpx
+
+from ecw_pipeline.clock import Clock
+from ecw_pipeline.errors import TemporaryError
+from ecw_pipeline.fhir_client.budget import Budget
+
+RETRIED_STATUSES = frozenset({429, 502, 503, 504})
+FIRST_BACKOFF_SECONDS = 1.0
+LONGEST_WAIT_SECONDS = 300.0
+# A request marked so goes out once: repeating it could do a thing twice.
+ONCE = {"ecw_once": True}
+
+
+def retry_after_seconds(headers: httpx.Headers, now: datetime) -> float | None:
+    """Read ``Retry-After`` as a wait: seconds, an HTTP date, epoch seconds or milliseconds.
+
+    The last two are seen in the wild. The wait is clamped to 0 … 300 s.
+
+    Source: RFC 9110, 10.2.3.
+    """
+    text = headers.get("retry-after", "").strip()
+    if not text:
+        return None
+    try:
+        seconds = float(text)
+    except ValueError:
+        return _until_date(text, now)
+    if seconds > 1e11:
+        seconds = seconds / 1000 - now.timestamp()
+    elif seconds > 1e9:
+        seconds -= now.timestamp()
+    return _clamped(seconds)
+
+
+def _until_date(text: str, now: datetime) -> float | None:
+    try:
+        date = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    aware = date if date.tzinfo else date.replace(tzinfo=UTC)
+    return _clamped((aware - now).total_seconds())
+
+
+def _clamped(seconds: float) -> float:
+    return min(max(seconds, 0.0), LONGEST_WAIT_SECONDS) if seconds == seconds else 0.0
+
+
+class Metered(httpx.BaseTransport):
+    """Asks the budget before each request, and stops everybody when the server says so."""
+
+    def __init__(self, network: httpx.BaseTransport, budget: Budget, clock: Clock) -> None:
+        self._network = network
+        self._budget = budget
+        self._clock = clock
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        self._budget.acquire()
+        response = self._network.handle_request(request)
+        if response.status_code == httpx.codes.TOO_MANY_REQUESTS:
+            wait = retry_after_seconds(response.headers, self._clock.now())
+            self._budget.pause(FIRST_BACKOFF_SECONDS if wait is None else wait)
+        return response
+
+    def close(self) -> None:
+        self._network.close()
+
+
+class Retrying(httpx.BaseTransport):
+    """Repeats what failed for a passing reason, with exponential backoff and jitter."""
+
+    def __init__(self, inner: httpx.BaseTransport, clock: Clock, attempts: int = 5) -> None:
+        self._inner = inner
+        self._clock = clock
+        self._attempts = attempts
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        attempts = 1 if request.extensions.get("ecw_once") else self._attempts
+        for attempt in range(1, attempts):
+            try:
+                response = self._inner.handle_request(request)
+            except httpx.TransportError:
+                self._clock.sleep(_backoff_seconds(attempt))
+                continue
+            if response.status_code not in RETRIED_STATUSES:
+                return response
+            wait = retry_after_seconds(response.headers, self._clock.now())
+            response.close()
+            self._clock.sleep(_backoff_seconds(attempt) if wait is None else wait)
+        return self._inner.handle_request(request)
+
+    def close(self) -> None:
+        self._inner.close()
+
+
+def _backoff_seconds(attempt: int) -> float:
+    """1, 2, 4, … seconds, each up to a quarter longer so that processes do not march in step."""
+    return FIRST_BACKOFF_SECONDS * float(2 ** (attempt - 1)) * random.uniform(1, 1.25)  # noqa: S311
+
+
+@contextmanager
+def network_errors(url: str) -> Iterator[None]:
+    """Say in words what the network refused, naming the host and never the query."""
+    host = httpx.URL(url).host
+    try:
+        yield
+    except httpx.ConnectError as error:
+        raise TemporaryError(
+            f"cannot reach {host}: {_reason(error)}",
+            "check the network and ECLINICALWORKS_FHIR_ENDPOINT, then run again",
+        ) from error
+    except httpx.TimeoutException as error:
+        raise TemporaryError(
+            f"{host} did not answer in time", "run again later: work continues where it stopped"
+        ) from error
+    except httpx.TransportError as error:
+        raise TemporaryError(
+            f"the connection to {host} broke ({type(error).__name__})",
+            "run again: work continues where it stopped",
+        ) from error
+
+
+def _reason(error: httpx.ConnectError) -> str:
+    text = str(error)
+    if "CERTIFICATE_VERIFY" in text:
+        return "its TLS certificate is not trusted"
+    if "Name or service" in text or "nodename" in text or "name resolution" in text:
+        return "the name does not resolve"
+    return "connection refused" if "refused" in text else "no connection"

@@ -1,0 +1,47 @@
+"""Where everything lies below the data folder. Paths only; nothing is read or written here."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class DataFolder:
+    """The one folder that holds what the pipeline produces."""
+
+    root: Path
+
+    @property
+    def warehouse(self) -> Path:
+        """The published warehouse: complete, consistent, replaced atomically."""
+        return self.root / "warehouse.duckdb"
+
+    @property
+    def state(self) -> Path:
+        return self.root / "state"
+
+    @property
+    def working_warehouse(self) -> Path:
+        """The private copy that loads write to."""
+        return self.state / "warehouse.duckdb"
+
+    @property
+    def ledger(self) -> Path:
+        return self.state / "ledger.sqlite"
+
+    def budget(self, connection_id: str) -> Path:
+        return self.state / "budget" / f"{connection_id}.json"
+
+    def token(self, connection_id: str) -> Path:
+        return self.state / "tokens" / f"{connection_id}.json"
+
+    @property
+    def dagster(self) -> Path:
+        return self.root / "dagster"
+
+    def export(self, connection_id: str, export_id: str) -> Path:
+        """One export as received."""
+        return self.root / "landing" / connection_id / export_id
+
+    def flat(self, table: str, export_id: str) -> Path:
+        """The rows one export gives one table."""
+        return self.root / "flat" / table / f"{export_id}.parquet"

@@ -1,0 +1,210 @@
+"""Every setting, read once from the environment, `.env` and the connections file.
+
+Only `cli/` and `defs/resources.py` construct `Settings`. What a provider preset adds is decided
+in `fhir_client/providers.py`.
+"""
+
+import os
+import re
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from ecw_pipeline.errors import ConfigurationError
+from ecw_pipeline.fhir.resource_types import is_type_name
+from ecw_pipeline.layout import DataFolder
+
+ExportLevel = Literal["system", "patient", "group"]
+
+_CONNECTION_ID = re.compile(r"^[a-z0-9][a-z0-9_-]{0,62}$")
+
+
+def _type_list(value: object) -> object:
+    """Read ``Patient, Observation`` as a tuple of resource types."""
+    names = value.split(",") if isinstance(value, str) else value
+    if not isinstance(names, list | tuple):
+        return value
+    wanted = tuple(str(name).strip() for name in names if str(name).strip())
+    for name in wanted:
+        if not is_type_name(name):
+            raise ValueError(f"{name!r} is not a FHIR resource type (example: Patient,Observation)")
+    return wanted
+
+
+class ConnectionSettings(BaseModel):
+    """One practice on one provider, as written in the connections file."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    connection_id: str
+    provider: str = "eclinicalworks"
+    fhir_endpoint: str = ""
+    client_id: str = ""
+    client_secret: SecretStr | None = None
+    private_key_file: Path | None = None
+    key_id: str = ""
+    level: ExportLevel | None = None
+    group_id: str = ""
+    resource_types: tuple[str, ...] = ()
+    scopes: str = ""
+    windows: tuple[str, ...] = ()
+
+    _types = field_validator("resource_types", mode="before")(_type_list)
+
+    @field_validator("connection_id")
+    @classmethod
+    def _is_a_folder_name(cls, value: str) -> str:
+        if not _CONNECTION_ID.match(value):
+            raise ValueError("use lower-case letters, digits, - and _ (it names a folder)")
+        return value
+
+
+class Settings(BaseSettings):
+    """What the environment says. README, "Configuration", explains each."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env", env_file_encoding="utf-8", extra="ignore", frozen=True
+    )
+
+    data: Path = Field(Path("data"), validation_alias="ECW_DATA")
+    connections_file: Path | None = Field(None, validation_alias="ECW_CONNECTIONS")
+    connection_id: str = Field("practice", validation_alias="ECW_CONNECTION_ID")
+    provider: str = Field("eclinicalworks", validation_alias="ECW_PROVIDER")
+    client_id: str = Field("", validation_alias="ECLINICALWORKS_CLIENT_ID")
+    client_secret: SecretStr | None = Field(None, validation_alias="ECLINICALWORKS_CLIENT_SECRET")
+    redirect_uri: str = Field("", validation_alias="ECLINICALWORKS_REDIRECT_URI")
+    fhir_endpoint: str = Field("", validation_alias="ECLINICALWORKS_FHIR_ENDPOINT")
+    private_key_file: Path | None = Field(None, validation_alias="ECW_PRIVATE_KEY_FILE")
+    key_id: str = Field("", validation_alias="ECW_KEY_ID")
+    level: ExportLevel | None = Field(None, validation_alias="ECW_EXPORT_LEVEL")
+    group_id: str = Field("", validation_alias="ECW_GROUP_ID")
+    scopes: str = Field("", validation_alias="ECW_SCOPES")
+    resource_types: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), validation_alias="ECW_RESOURCE_TYPES"
+    )
+    windows: Annotated[tuple[str, ...], NoDecode] = Field((), validation_alias="ECW_RATE_WINDOWS")
+    view_definitions: Path | None = Field(None, validation_alias="ECW_VIEW_DEFINITIONS")
+    export_deadline_minutes: float = Field(
+        180.0, gt=0, validation_alias="ECW_EXPORT_DEADLINE_MINUTES"
+    )
+    partitions_start: str = Field("2026-01-01", validation_alias="ECW_PARTITIONS_START")
+
+    _types = field_validator("resource_types", mode="before")(_type_list)
+
+    @field_validator("windows", mode="before")
+    @classmethod
+    def _window_list(cls, value: object) -> object:
+        return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
+
+    @classmethod
+    def from_environment(cls) -> Self:
+        """Read the environment and `.env`.
+
+        Raises:
+            ConfigurationError: a setting cannot be read; the message names it.
+        """
+        try:
+            return cls()
+        except ValidationError as error:
+            raise ConfigurationError(*_in_words(error, "the environment or .env")) from None
+
+    @property
+    def folder(self) -> DataFolder:
+        return DataFolder(self.data.absolute())
+
+    def connections(self) -> tuple[ConnectionSettings, ...]:
+        """Every configured connection; at least one.
+
+        Raises:
+            ConfigurationError: the connections file is missing or cannot be read.
+        """
+        if self.connections_file is not None:
+            return _read_connections(self.connections_file)
+        shared = set(ConnectionSettings.model_fields) & set(type(self).model_fields)
+        try:
+            return (ConnectionSettings(**{name: getattr(self, name) for name in shared}),)
+        except ValidationError as error:
+            raise ConfigurationError(*_in_words(error, "the environment or .env")) from None
+
+
+def _in_words(error: ValidationError, where: str) -> tuple[str, str]:
+    """Name each setting that cannot be read, without its value (it may be a secret)."""
+    complaints = [
+        f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}"
+        for problem in error.errors(include_input=False, include_url=False)
+    ]
+    return f"unreadable setting in {where}: {'; '.join(complaints)}", "correct it and run again"
+
+
+def _read_connections(path: Path) -> tuple[ConnectionSettings, ...]:
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigurationError(
+            f"ECW_CONNECTIONS names {path}, which cannot be read: {error.strerror}",
+            "point ECW_CONNECTIONS at a TOML file",
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path} is not TOML: {error}", "mend the file") from error
+    tables = document.get("connections", {})
+    if not isinstance(tables, dict) or not tables:
+        raise ConfigurationError(
+            f"{path} holds no connection", "add a table such as [connections.main_street]"
+        )
+    return tuple(_connection(path, name, table) for name, table in tables.items())
+
+
+def _connection(path: Path, name: str, table: Any) -> ConnectionSettings:
+    """Read one table of the file; its secret comes from a variable or a file, never inline."""
+    where = f"{path}, [connections.{name}]"
+    if not isinstance(table, dict):
+        raise ConfigurationError(f"{where} is not a table", "write [connections.NAME] and keys")
+    if "client_secret" in table:
+        raise ConfigurationError(
+            f"{where} holds a secret",
+            "name the variable or file that holds it: client_secret_env or client_secret_file",
+        )
+    fields = {key: value for key, value in table.items() if not key.startswith("client_secret_")}
+    secret = _secret(where, table)
+    try:
+        return ConnectionSettings(connection_id=name, client_secret=secret, **fields)
+    except ValidationError as error:
+        raise ConfigurationError(*_in_words(error, where)) from None
+
+
+def _secret(where: str, table: dict[str, Any]) -> SecretStr | None:
+    variable, file = table.get("client_secret_env"), table.get("client_secret_file")
+    if variable is not None:
+        if not os.environ.get(str(variable)):
+            raise ConfigurationError(
+                f"{where} takes its secret from {variable}, which is not set", f"set {variable}"
+            )
+        return SecretStr(os.environ[str(variable)])
+    if file is not None:
+        return SecretStr(read_secret_file(Path(file), f"{where}, client_secret_file"))
+    return None
+
+
+def read_secret_file(path: Path, setting: str) -> str:
+    """Read a secret from a file that nobody else may read.
+
+    Raises:
+        ConfigurationError: the file is missing, or others may read it.
+    """
+    try:
+        mode = path.stat().st_mode & 0o777
+        text = path.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise ConfigurationError(
+            f"{setting} names {path}, which cannot be read: {error.strerror}",
+            f"correct {setting}",
+        ) from error
+    if mode & 0o077:
+        raise ConfigurationError(
+            f"{setting} names {path}, which others may read (mode {mode:04o})",
+            f"chmod 600 {path}",
+        )
+    return text
