@@ -1,1 +1,1 @@
-"""A pretend FHIR server with Bulk Data export: population, time, limits. Never imports the client."""
+"""A pretend FHIR server with Bulk Data export: population, time, limits. Never the client."""

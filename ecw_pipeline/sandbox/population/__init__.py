@@ -1,0 +1,1 @@
+"""A made-up practice: any patient's chart is a function of (seed, patient number, day)."""
