@@ -16,8 +16,9 @@ from ecw_pipeline.sandbox.config import SandboxConfig
 from ecw_pipeline.sandbox.json_text import to_line
 from ecw_pipeline.sandbox.population.chart import Chart, Record
 from ecw_pipeline.sandbox.population.codes import SANDBOX, JsonObject
+from ecw_pipeline.sandbox.population.days import live_one_day
 from ecw_pipeline.sandbox.population.draw import random_for
-from ecw_pipeline.sandbox.population.life import live_one_day, remove_patient, write_chart
+from ecw_pipeline.sandbox.population.life import remove_patient, write_chart
 from ecw_pipeline.sandbox.population.people import is_diabetic
 from ecw_pipeline.sandbox.population.practice import PRACTICE_SINCE, build_practice
 from ecw_pipeline.sandbox.simulated_time import instant_in_day
