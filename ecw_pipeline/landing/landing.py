@@ -1,0 +1,185 @@
+"""The front door of landing: from one received file to screened lines and quarantined ones.
+
+A received file is never touched. Its screened copy stands beside it and can be made again: each
+line that can be loaded, with its line number and content hash in front, and with the numbers of
+decimal elements as text, because a JSON reader would round them.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from ecw_pipeline.errors import BadDataError
+from ecw_pipeline.files import finished_file
+from ecw_pipeline.landing import shapes
+from ecw_pipeline.landing.decimals import quote_decimals
+from ecw_pipeline.landing.ndjson import numbered_lines
+from ecw_pipeline.landing.quarantine import Quarantine
+from ecw_pipeline.landing.rules import Refusal, judge_identity
+
+LINE_KEY = "ecw_line"
+HASH_KEY = "ecw_hash"
+HASH_BYTES = 16
+
+
+@dataclass(frozen=True)
+class LandingReport:
+    """Counts of one file's lines; landed + quarantined equals received."""
+
+    lines_received: int
+    lines_landed: int
+    lines_quarantined: int
+    reasons: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class LandingPaths:
+    """Where one received file and what is made of it lie, below an export's folder."""
+
+    export_folder: Path
+    source_file: str
+
+    @property
+    def received(self) -> Path:
+        return self.export_folder / self.source_file
+
+    @property
+    def screened(self) -> Path:
+        return self.export_folder / "screened" / self.source_file.removesuffix(".gz")
+
+    @property
+    def quarantine(self) -> Path:
+        return self.export_folder / "quarantine" / self.source_file.removesuffix(".gz")
+
+
+def screen_file(
+    paths: LandingPaths, resource_type: str, refused_lines: frozenset[int] = frozenset()
+) -> LandingReport:
+    """Split one received file into screened and quarantined lines, in order.
+
+    ``refused_lines`` are numbers of lines that a table could not read: they go to quarantine too.
+
+    Raises:
+        BadDataError: the file's gzip stream is cut or damaged.
+        MachineError: the disk is full.
+    """
+    judge = _judge(resource_type)
+    landed = received = 0
+    with ExitStack() as stack:
+        screened = stack.enter_context(finished_file(paths.screened))
+        refused = stack.enter_context(finished_file(paths.quarantine))
+        quarantine = Quarantine(refused, paths.source_file)
+        for number, line in numbered_lines(paths.received):
+            received += 1
+            refusal = judge(line)
+            if refusal is None and number in refused_lines:
+                refusal = Refusal("unreadable")
+            if refusal is not None:
+                quarantine.refuse(number, line, refusal)
+                continue
+            landed += 1
+            screened.write(_screened_line(number, line))
+    return LandingReport(received, landed, received - landed, dict(quarantine.counts))
+
+
+def _judge(resource_type: str) -> Callable[[bytes], Refusal | None]:
+    """A function that says why a line cannot be loaded, or None."""
+    decode = msgspec.json.Decoder(shapes.shape_of(resource_type)).decode
+
+    def judge(line: bytes) -> Refusal | None:
+        if not line.isascii():
+            try:
+                line.decode()
+            except UnicodeDecodeError:
+                return Refusal("not_utf8")
+        try:
+            resource = decode(line)
+        except msgspec.ValidationError as error:
+            return _misfit(line, resource_type, error)
+        except (msgspec.DecodeError, RecursionError):
+            return Refusal("not_json")
+        return judge_identity(resource.resourceType, resource.id, resource_type)
+
+    return judge
+
+
+def _misfit(line: bytes, resource_type: str, error: msgspec.ValidationError) -> Refusal:
+    """Name the first reason that applies to a line whose types are wrong somewhere."""
+    try:
+        resource = msgspec.json.decode(line)
+    except (msgspec.DecodeError, RecursionError):
+        return Refusal("not_json")
+    if not isinstance(resource, dict):
+        return Refusal("not_json")
+    identity = judge_identity(resource.get("resourceType"), resource.get("id"), resource_type)
+    return identity or Refusal("wrong_element_type", _path_in(str(error)))
+
+
+def _path_in(message: str) -> str:
+    """The JSON path at the end of a validation message: ``… - at `$.name[0].family` ``."""
+    _, _, path = message.rpartition("at `")
+    return path.rstrip("`") if path.startswith("$") else "$"
+
+
+def _screened_line(number: int, line: bytes) -> bytes:
+    digest = hashlib.blake2b(line, digest_size=HASH_BYTES).hexdigest()
+    return b'{"%s":%d,"%s":"%s",%s\n' % (
+        LINE_KEY.encode(),
+        number,
+        HASH_KEY.encode(),
+        digest.encode(),
+        quote_decimals(line[1:]),
+    )
+
+
+@dataclass(frozen=True)
+class Deletion:
+    """One resource that the server says is gone, and the line that says so."""
+
+    resource_type: str
+    resource_id: str
+    source_line: int
+
+
+def read_deletions(paths: LandingPaths) -> tuple[list[Deletion], LandingReport]:
+    """Read a file of `deleted` bundles; what cannot be read goes to quarantine, line by line.
+
+    Source: Bulk Data Access, "Response - Complete Status", deleted.
+    """
+    deletions: list[Deletion] = []
+    received = landed = 0
+    with finished_file(paths.quarantine) as refused:
+        quarantine = Quarantine(refused, paths.source_file)
+        for number, line in numbered_lines(paths.received):
+            received += 1
+            try:
+                found = [_deletion(entry, number) for entry in _entries(line)]
+            except (BadDataError, ValueError):
+                quarantine.refuse(number, line, Refusal("bad_deletion"))
+                continue
+            landed += 1
+            deletions.extend(found)
+    return deletions, LandingReport(received, landed, received - landed, dict(quarantine.counts))
+
+
+def _entries(line: bytes) -> list[Any]:
+    bundle = json.loads(line)
+    entries = bundle.get("entry", []) if isinstance(bundle, dict) else None
+    if not isinstance(entries, list):
+        raise BadDataError("not a Bundle with entries")
+    return entries
+
+
+def _deletion(entry: Any, number: int) -> Deletion:
+    request = entry.get("request") if isinstance(entry, dict) else None
+    url = request.get("url") if isinstance(request, dict) else None
+    parts = url.strip("/").split("/") if isinstance(url, str) else []
+    if len(parts) < 2 or request.get("method") != "DELETE":  # type: ignore[union-attr]
+        raise BadDataError("not a DELETE of Type/id")
+    return Deletion(parts[-2], parts[-1], number)

@@ -1,0 +1,36 @@
+"""The lines of an NDJSON file, plain or gzip, with their numbers. Memory does not grow with it."""
+
+import gzip
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from ecw_pipeline.errors import BadDataError
+
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+BUFFER_BYTES = 1 << 20
+
+
+def numbered_lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    """Yield (line number from 1, line without its ending) for every line that is not blank.
+
+    Raises:
+        BadDataError: the gzip stream is cut or damaged.
+    """
+    with _opened(path) as stream:
+        try:
+            for number, line in enumerate(stream, start=1):
+                text = line.removeprefix(BYTE_ORDER_MARK).strip() if number == 1 else line.strip()
+                if text:
+                    yield number, text
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            raise BadDataError(
+                f"{path.name} is cut short or damaged (gzip: {error})", "it is fetched again"
+            ) from error
+
+
+def _opened(path: Path) -> BinaryIO:
+    if path.suffix == ".gz":
+        return cast("BinaryIO", gzip.open(path, "rb"))
+    return path.open("rb", buffering=BUFFER_BYTES)

@@ -1,0 +1,28 @@
+"""Refused lines, kept with file, line and reason, beside the file they came from."""
+
+import json
+from collections import Counter
+from typing import BinaryIO
+
+from ecw_pipeline.landing.rules import Refusal
+
+
+class Quarantine:
+    """Writes refused lines and counts them by reason."""
+
+    def __init__(self, stream: BinaryIO, source_file: str) -> None:
+        self._stream = stream
+        self._source_file = source_file
+        self.counts: Counter[str] = Counter()
+
+    def refuse(self, number: int, line: bytes, refusal: Refusal) -> None:
+        """Keep one refused line."""
+        self.counts[refusal.reason] += 1
+        entry = {
+            "source_file": self._source_file,
+            "source_line": number,
+            "reason": refusal.reason,
+            "detail": refusal.detail,
+            "text": line.decode("utf-8", errors="backslashreplace"),
+        }
+        self._stream.write(json.dumps(entry, ensure_ascii=False).encode() + b"\n")

@@ -1,0 +1,352 @@
+"""Every export and file, and the state each has reached. SQLite through SQLAlchemy Core.
+
+The row is written before the request it describes, and every state change is one transaction, so
+that after a kill anywhere the next run knows what was meant and what was done.
+"""
+
+import json
+import secrets
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection as Transaction
+from sqlalchemy.engine import Row
+
+from ecw_pipeline.clock import Clock
+from ecw_pipeline.fhir.instants import format_instant, parse_instant
+from ecw_pipeline.files import PRIVATE_FILE_MODE, machine_errors, private_folder
+from ecw_pipeline.ledger_tables import (
+    EXPORT,
+    EXPORT_FILE,
+    EXPORT_TYPE,
+    METADATA,
+    PARTITION_DAY,
+)
+
+ExportStage = Literal[
+    "intended", "requested", "completed", "landed", "loaded", "failed", "cancelled", "uncertain"
+]
+TypeStage = Literal["pending", "landed", "loaded", "failed"]
+FileStage = Literal["planned", "downloaded", "landed"]
+
+OPEN_STAGES: tuple[ExportStage, ...] = ("intended", "uncertain", "requested")
+ARRIVED_STAGES: tuple[ExportStage, ...] = ("completed", "landed", "loaded")
+
+
+@dataclass(frozen=True)
+class Export:
+    """One `$export` run as the ledger knows it."""
+
+    export_id: str
+    connection_id: str
+    level: str
+    group_id: str
+    resource_types: tuple[str, ...]
+    since: datetime | None
+    state: ExportStage
+    status_url: str
+    progress: str
+    wait_seconds: float
+    next_poll_at: datetime | None
+    transaction_time: datetime | None
+    requires_token: bool
+    kick_offs: int
+    intended_at: datetime
+    requested_at: datetime | None
+    completed_at: datetime | None
+    error: str
+
+    @property
+    def is_open(self) -> bool:
+        return self.state in OPEN_STAGES
+
+    @property
+    def known_at(self) -> datetime:
+        """The server's instant that its files are of; only an export that arrived has one."""
+        if self.transaction_time is None:
+            raise ValueError(f"export {self.export_id} has not arrived")
+        return self.transaction_time
+
+    @property
+    def has_arrived(self) -> bool:
+        return self.state in ARRIVED_STAGES
+
+
+@dataclass(frozen=True)
+class ExportType:
+    """How far one resource type of an export has come."""
+
+    export_id: str
+    resource_type: str
+    state: TypeStage
+    error: str
+
+
+@dataclass(frozen=True)
+class ExportFile:
+    """One file of an export; ``path`` is relative to the export's folder."""
+
+    export_id: str
+    file_number: int
+    kind: str
+    resource_type: str
+    url: str
+    manifest_count: int | None
+    state: FileStage
+    path: str
+    sha256: str
+    size_bytes: int
+    lines_received: int
+    lines_landed: int
+    lines_quarantined: int
+
+
+class Ledger:
+    """The one record of what was asked for and what arrived; safe for many processes."""
+
+    def __init__(self, path: Path, clock: Clock) -> None:
+        self._clock = clock
+        private_folder(path.parent)
+        with machine_errors(path):
+            path.touch(mode=PRIVATE_FILE_MODE)
+        self._engine = sa.create_engine(
+            f"sqlite:///{path}", connect_args={"timeout": 60}, poolclass=sa.NullPool
+        )
+        sa.event.listen(self._engine, "connect", _configure)
+        sa.event.listen(self._engine, "begin", _begin_writing)
+        with self._transaction() as transaction:
+            METADATA.create_all(transaction)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Transaction]:
+        with self._engine.begin() as transaction:
+            yield transaction
+
+    # --- intents and the conversation -------------------------------------------------------
+
+    def intend_export(
+        self,
+        connection_id: str,
+        level: str,
+        group_id: str,
+        resource_types: Sequence[str],
+        since: datetime | None,
+        days: Iterable[str],
+    ) -> Export:
+        """Write down an export before it is asked for, and the partition days it answers."""
+        now = self._clock.now()
+        export_id = f"{now:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
+        row = {
+            "export_id": export_id,
+            "connection_id": connection_id,
+            "level": level,
+            "group_id": group_id,
+            "resource_types": json.dumps(list(resource_types)),
+            "since": since and format_instant(since),
+            "state": "intended",
+            "intended_at": format_instant(now),
+        }
+        with self._transaction() as transaction:
+            transaction.execute(EXPORT.insert().values(row))
+            _insert(transaction, EXPORT_TYPE, _types(export_id, resource_types))
+            _insert(transaction, PARTITION_DAY, _days(connection_id, days, export_id))
+        return self.export(export_id)
+
+    def assign_days(self, export: Export, days: Iterable[str]) -> None:
+        """Let an export that is already known answer further partition days."""
+        with self._transaction() as transaction:
+            _insert(transaction, PARTITION_DAY, _days(export.connection_id, days, export.export_id))
+
+    def mark_kick_off(self, export_id: str) -> None:
+        """Say that the kick-off request is about to leave."""
+        self._update(export_id, kick_offs=EXPORT.c.kick_offs + 1, error="")
+
+    def mark_requested(
+        self, export_id: str, status_url: str, progress: str, wait_seconds: float, at: datetime
+    ) -> None:
+        """The server is at work; ask again at ``at``."""
+        values: dict[str, Any] = {"state": "requested", "status_url": status_url}
+        values |= {"progress": progress, "wait_seconds": wait_seconds}
+        values |= {"next_poll_at": format_instant(at), "error": ""}
+        if self.export(export_id).requested_at is None:
+            values["requested_at"] = format_instant(self._clock.now())
+        self._update(export_id, **values)
+
+    def mark_waiting(self, export_id: str, reason: str, at: datetime) -> None:
+        """The kick-off was not taken; try again at ``at``."""
+        self._update(export_id, error=reason, next_poll_at=format_instant(at))
+
+    def mark_completed(
+        self,
+        export_id: str,
+        transaction_time: datetime,
+        requires_token: bool,
+        files: Sequence[Mapping[str, Any]],
+    ) -> None:
+        """The manifest is known: plan its files, and the types it names beyond those asked for."""
+        rows = [
+            {"export_id": export_id, "file_number": number, **file}
+            for number, file in enumerate(files)
+        ]
+        named = {str(file["resource_type"]) for file in files if file["kind"] == "output"}
+        with self._transaction() as transaction:
+            _insert(transaction, EXPORT_FILE, rows)
+            _insert(transaction, EXPORT_TYPE, _types(export_id, sorted(named)))
+            transaction.execute(
+                EXPORT.update()
+                .where(EXPORT.c.export_id == export_id)
+                .values(
+                    state="completed",
+                    transaction_time=format_instant(transaction_time),
+                    requires_token=requires_token,
+                    completed_at=format_instant(self._clock.now()),
+                    next_poll_at=None,
+                )
+            )
+
+    def mark_state(self, export_id: str, state: ExportStage, reason: str) -> None:
+        """The export failed, was cancelled, or nobody can say whether it was started."""
+        self._update(export_id, state=state, error=reason, next_poll_at=None)
+
+    # --- files and types ---------------------------------------------------------------------
+
+    def mark_file(self, export_id: str, file_number: int, **values: Any) -> None:
+        """Record what is now known of a file."""
+        where = (EXPORT_FILE.c.export_id == export_id) & (EXPORT_FILE.c.file_number == file_number)
+        with self._transaction() as transaction:
+            transaction.execute(EXPORT_FILE.update().where(where).values(values))
+
+    def mark_type(
+        self, export_id: str, resource_type: str, state: TypeStage, error: str = ""
+    ) -> None:
+        """Record how far a type has come, and the export with it."""
+        where = (EXPORT_TYPE.c.export_id == export_id) & (
+            EXPORT_TYPE.c.resource_type == resource_type
+        )
+        with self._transaction() as transaction:
+            transaction.execute(EXPORT_TYPE.update().where(where).values(state=state, error=error))
+            _lift_export(transaction, export_id)
+
+    # --- questions -----------------------------------------------------------------------------
+
+    def export(self, export_id: str) -> Export:
+        """One export.
+
+        Raises:
+            KeyError: there is none of that id.
+        """
+        found = self._exports(EXPORT.c.export_id == export_id)
+        if not found:
+            raise KeyError(export_id)
+        return found[0]
+
+    def exports(self, connection_id: str | None = None) -> list[Export]:
+        """All exports, oldest first; of one connection where it is named."""
+        where = sa.true() if connection_id is None else EXPORT.c.connection_id == connection_id
+        return self._exports(where)
+
+    def exports_of_days(self, connection_id: str, days: Iterable[str]) -> list[Export]:
+        """The exports that answer any of the partition days, oldest first."""
+        chosen = sa.select(PARTITION_DAY.c.export_id).where(
+            (PARTITION_DAY.c.connection_id == connection_id) & PARTITION_DAY.c.day.in_(sorted(days))
+        )
+        return self._exports(EXPORT.c.export_id.in_(chosen))
+
+    def days_of(self, export_id: str) -> list[str]:
+        """The partition days an export answers, in order."""
+        query = sa.select(PARTITION_DAY.c.day).where(PARTITION_DAY.c.export_id == export_id)
+        return [row.day for row in self._rows(query.order_by("day"))]
+
+    def answered_days(self, connection_id: str) -> dict[str, list[str]]:
+        """Each partition day with the exports that answer it, oldest first."""
+        query = sa.select(PARTITION_DAY).where(PARTITION_DAY.c.connection_id == connection_id)
+        answered: dict[str, list[str]] = {}
+        for row in self._rows(query.order_by("day", "export_id")):
+            answered.setdefault(row.day, []).append(row.export_id)
+        return answered
+
+    def types(self, export_id: str) -> list[ExportType]:
+        """An export's types, by name."""
+        query = sa.select(EXPORT_TYPE).where(EXPORT_TYPE.c.export_id == export_id)
+        return [ExportType(**row._asdict()) for row in self._rows(query.order_by("resource_type"))]
+
+    def files(self, export_id: str) -> list[ExportFile]:
+        """An export's files, in the manifest's order."""
+        query = sa.select(EXPORT_FILE).where(EXPORT_FILE.c.export_id == export_id)
+        return [ExportFile(**row._asdict()) for row in self._rows(query.order_by("file_number"))]
+
+    def _exports(self, where: sa.ColumnElement[bool]) -> list[Export]:
+        query = sa.select(EXPORT).where(where).order_by(EXPORT.c.export_id)
+        return [_as_export(row._asdict()) for row in self._rows(query)]
+
+    def _rows(self, query: sa.Select[Any]) -> Sequence[Row[Any]]:
+        reading = self._engine.execution_options(ecw_reads_only=True)
+        with reading.connect() as connection:
+            return connection.execute(query).all()
+
+    def _update(self, export_id: str, **values: Any) -> None:
+        with self._transaction() as transaction:
+            transaction.execute(
+                EXPORT.update().where(EXPORT.c.export_id == export_id).values(values)
+            )
+
+
+def _configure(connection: Any, _record: object) -> None:
+    """Take transactions into our own hands: the driver would begin them too late."""
+    connection.isolation_level = None
+    connection.execute("PRAGMA journal_mode=WAL")
+
+
+def _begin_writing(transaction: Transaction) -> None:
+    """Take the write lock at once: a read that turns into a write ignores the timeout."""
+    reads_only = transaction.get_execution_options().get("ecw_reads_only", False)
+    transaction.exec_driver_sql("BEGIN" if reads_only else "BEGIN IMMEDIATE")
+
+
+def _lift_export(transaction: Transaction, export_id: str) -> None:
+    """An export has landed, or is loaded, when all its types have."""
+    query = sa.select(EXPORT_TYPE.c.state).where(EXPORT_TYPE.c.export_id == export_id)
+    states = {row.state for row in transaction.execute(query)}
+    state = "completed"
+    if states <= {"landed", "loaded"}:
+        state = "loaded" if states <= {"loaded"} else "landed"
+    where = (EXPORT.c.export_id == export_id) & EXPORT.c.state.in_(ARRIVED_STAGES)
+    transaction.execute(EXPORT.update().where(where).values(state=state))
+
+
+def _insert(transaction: Transaction, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert rows that are not there yet."""
+    if rows:
+        transaction.execute(table.insert().prefix_with("OR IGNORE"), rows)
+
+
+def _types(export_id: str, resource_types: Iterable[str]) -> list[dict[str, str]]:
+    return [{"export_id": export_id, "resource_type": name} for name in resource_types]
+
+
+def _days(connection_id: str, days: Iterable[str], export_id: str) -> list[dict[str, str]]:
+    return [
+        {"connection_id": connection_id, "day": day, "export_id": export_id} for day in set(days)
+    ]
+
+
+_INSTANTS = (
+    "since",
+    "next_poll_at",
+    "transaction_time",
+    "intended_at",
+    "requested_at",
+    "completed_at",
+)
+
+
+def _as_export(row: Mapping[str, Any]) -> Export:
+    values = dict(row) | {"resource_types": tuple(json.loads(row["resource_types"]))}
+    for name in _INSTANTS:
+        values[name] = parse_instant(row[name]) if row[name] else None
+    return Export(**values)

@@ -1,0 +1,290 @@
+"""From the wish for data to a manifest: plan, ask, wait. The ledger is written first each time."""
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime, timedelta
+
+import httpx
+
+from ecw_pipeline.bulk_export.client import BulkExportClient
+from ecw_pipeline.bulk_export.messages import ExportRequest, Manifest
+from ecw_pipeline.bulk_export.planning import ExportPlan, LandedType, plan_exports
+from ecw_pipeline.bulk_export.protocol import (
+    Completed,
+    ExportState,
+    Failed,
+    InProgress,
+    Refused,
+)
+from ecw_pipeline.errors import ConfigurationError, EcwError, ProtocolError, TemporaryError
+from ecw_pipeline.fhir.instants import format_instant
+from ecw_pipeline.fhir_client.providers import Connection
+from ecw_pipeline.files import write_json
+from ecw_pipeline.ledger import Export, Ledger
+from ecw_pipeline.stages.lake import Lake
+
+# A kick-off whose reply never came is asked once more, on record: nobody can know if it counted.
+MOST_UNCERTAIN_KICK_OFFS = 2
+UNREACHABLE_WAIT_SECONDS = 60.0
+
+
+def start_exports(
+    lake: Lake, connection: Connection, days: Sequence[str], *, is_full: bool = False
+) -> list[Export]:
+    """See to it that exports answer the partition days; returns them, old and new.
+
+    Days that are answered stay so, unless ``is_full`` asks for everything anew. An export that is
+    still open answers further days too: there is never a second one while one runs.
+
+    Raises:
+        EcwError: the server cannot be reached, or refuses.
+    """
+    ledger = lake.ledger
+    with lake.only_one(f"start-{connection.connection_id}"):
+        running = [e for e in ledger.exports(connection.connection_id) if e.is_open]
+        if running:
+            for export in running:
+                ledger.assign_days(export, days)
+            return [advance_export(lake, export.export_id) for export in running]
+        answered = [e for e in ledger.exports_of_days(connection.connection_id, days) if _stands(e)]
+        open_days = set(days) - {day for e in answered for day in ledger.days_of(e.export_id)}
+        if not open_days and not is_full:
+            return answered
+        return answered + _ask(lake, connection, set(days) if is_full else open_days, is_full)
+
+
+def _stands(export: Export) -> bool:
+    return export.state not in ("failed", "cancelled")
+
+
+def _ask(lake: Lake, connection: Connection, days: Iterable[str], is_full: bool) -> list[Export]:
+    with lake.client(connection.connection_id) as client:
+        wanted = _wanted_types(connection, client)
+        landed = landed_types(lake.ledger, connection)
+        plans = plan_exports(wanted, landed, is_full=is_full)
+        intents = [_intend(lake.ledger, connection, plan, days) for plan in plans]
+        return [_kick_off(lake, client, export) for export in intents]
+
+
+def _wanted_types(connection: Connection, client: BulkExportClient) -> tuple[str, ...]:
+    """The types that were asked for and are offered; all offered ones where none was named.
+
+    Raises:
+        ConfigurationError: none of the wanted types is offered.
+    """
+    offered = client.offered_types()
+    wanted = tuple(n for n in connection.resource_types or offered if n in offered)
+    if not wanted:
+        raise ConfigurationError(
+            f"none of the types {', '.join(connection.resource_types)} is offered by the server",
+            f"set ECW_RESOURCE_TYPES to some of: {', '.join(offered)}",
+        )
+    return wanted
+
+
+def landed_types(ledger: Ledger, connection: Connection) -> list[LandedType]:
+    """What has landed of a connection at its present level and group."""
+    return [
+        LandedType(piece.resource_type, export.since, export.transaction_time)
+        for export in ledger.exports(connection.connection_id)
+        if export.transaction_time is not None
+        and (export.level, export.group_id) == (connection.level, connection.group_id)
+        for piece in ledger.types(export.export_id)
+        if piece.state in ("landed", "loaded")
+    ]
+
+
+def _intend(
+    ledger: Ledger, connection: Connection, plan: ExportPlan, days: Iterable[str]
+) -> Export:
+    return ledger.intend_export(
+        connection.connection_id,
+        connection.level,
+        connection.group_id,
+        plan.resource_types,
+        plan.since,
+        days,
+    )
+
+
+def _kick_off(lake: Lake, client: BulkExportClient, export: Export) -> Export:
+    """Send the request that the ledger already knows of."""
+    if export.state == "intended" and export.kick_offs and not export.error:
+        lake.ledger.mark_state(export.export_id, "uncertain", "no reply to the kick-off was seen")
+    request = ExportRequest(
+        export.level,  # type: ignore[arg-type]
+        export.group_id,
+        export.resource_types,
+        export.since,
+    )
+    lake.ledger.mark_kick_off(export.export_id)
+    try:
+        state = client.kick_off(request)
+    except TemporaryError as error:
+        _note_unreachable(lake, export.export_id, error)
+        raise
+    _record(lake, export.export_id, state)
+    return lake.ledger.export(export.export_id)
+
+
+def _note_unreachable(lake: Lake, export_id: str, error: TemporaryError) -> None:
+    """Without a connection nothing was asked; a connection that broke leaves it open."""
+    if isinstance(error.__cause__, httpx.ConnectError):
+        at = lake.clock.now() + timedelta(seconds=UNREACHABLE_WAIT_SECONDS)
+        lake.ledger.mark_waiting(export_id, error.message, at)
+    else:
+        lake.ledger.mark_state(export_id, "uncertain", error.message)
+
+
+def advance_export(lake: Lake, export_id: str) -> Export:
+    """Take an open export one step further, if its time has come: one request at most.
+
+    Raises:
+        TemporaryError: the server cannot be reached now.
+    """
+    export = lake.ledger.export(export_id)
+    now = lake.clock.now()
+    if not export.is_open or (export.next_poll_at is not None and export.next_poll_at > now):
+        return export
+    with lake.client(export.connection_id) as client:
+        if _is_overdue(lake, export, now):
+            return _give_up(lake, client, export)
+        if export.state == "requested":
+            waiting = InProgress(export.status_url, export.progress, export.wait_seconds)
+            _record(lake, export_id, client.poll(waiting))
+            return lake.ledger.export(export_id)
+        return _kick_off(lake, client, export)
+
+
+def _is_overdue(lake: Lake, export: Export, now: datetime) -> bool:
+    limit = timedelta(minutes=lake.settings.export_deadline_minutes)
+    is_hopeless = export.state == "uncertain" and export.kick_offs >= MOST_UNCERTAIN_KICK_OFFS
+    return is_hopeless or now - export.intended_at > limit
+
+
+def _give_up(lake: Lake, client: BulkExportClient, export: Export) -> Export:
+    if export.status_url:
+        client.cancel(export.status_url)
+    minutes = lake.settings.export_deadline_minutes
+    reason = export.error or f"not complete after {minutes:g} minutes; cancelled"
+    lake.ledger.mark_state(export.export_id, "failed", reason)
+    return lake.ledger.export(export.export_id)
+
+
+def _record(lake: Lake, export_id: str, state: ExportState) -> None:
+    """Write the new state down."""
+    now = lake.clock.now()
+    match state:
+        case InProgress():
+            at = now + timedelta(seconds=state.wait_seconds)
+            lake.ledger.mark_requested(
+                export_id, state.status_url, state.progress, state.wait_seconds, at
+            )
+        case Refused():
+            at = now + timedelta(seconds=state.wait_seconds)
+            lake.ledger.mark_waiting(export_id, state.reason, at)
+        case Completed():
+            _keep_manifest(lake, export_id, state)
+        case Failed():
+            lake.ledger.mark_state(export_id, "failed", state.reason)
+
+
+def _keep_manifest(lake: Lake, export_id: str, completed: Completed) -> None:
+    """Keep the manifest as received, then plan its files."""
+    export = lake.ledger.export(export_id)
+    folder = lake.folder.export(export.connection_id, export_id)
+    write_json(folder / "manifest.json", dict(completed.document))
+    manifest = completed.manifest
+    lake.ledger.mark_completed(
+        export_id,
+        manifest.transaction_time,
+        manifest.requires_access_token,
+        _planned_files(manifest),
+    )
+
+
+def _planned_files(manifest: Manifest) -> list[dict[str, object]]:
+    return [
+        {
+            "kind": file.kind,
+            "resource_type": file.resource_type,
+            "url": file.url,
+            "manifest_count": file.count,
+        }
+        for file in manifest.files
+    ]
+
+
+def wait_for_exports(
+    lake: Lake, export_ids: Sequence[str], report: Callable[[Export], None] = lambda _export: None
+) -> list[Export]:
+    """Poll until none of the exports is open any more; ``report`` hears of every step.
+
+    Raises:
+        ProtocolError: an export failed at the server.
+    """
+    while True:
+        exports = [advance_export(lake, export_id) for export_id in export_ids]
+        for export in exports:
+            report(export)
+        waits = [e.next_poll_at for e in exports if e.is_open]
+        if not waits:
+            return [require_arrived(export) for export in exports]
+        soonest = min(at or lake.clock.now() for at in waits)
+        lake.clock.sleep((soonest - lake.clock.now()).total_seconds())
+
+
+def require_arrived(export: Export) -> Export:
+    """Refuse an export whose manifest is not there.
+
+    Raises:
+        TemporaryError: it is still being made.
+        ProtocolError: it failed.
+    """
+    if export.has_arrived:
+        return export
+    if export.is_open:
+        raise TemporaryError(
+            f"export {export.export_id} is not complete yet ({export.progress or export.state})",
+            "the sensor lands it when it is; or run `ecw export --wait`",
+        )
+    raise ProtocolError(
+        f"export {export.export_id} {export.state}: {export.error}",
+        "materialise export_request of that day again to ask anew",
+    )
+
+
+def describe(export: Export) -> dict[str, str]:
+    """An export in a few words for people; no URL, no patient."""
+    return {
+        "export_id": export.export_id,
+        "connection_id": export.connection_id,
+        "state": export.state,
+        "since": format_instant(export.since) if export.since else "the beginning",
+        "types": ", ".join(export.resource_types),
+        "progress": export.progress,
+        "error": export.error,
+    }
+
+
+def refresh_links(lake: Lake, client: BulkExportClient, export: Export) -> None:
+    """Read the manifest again, because its links have expired.
+
+    Raises:
+        EcwError: the server no longer has the export.
+    """
+    state = client.poll(InProgress(export.status_url, "", 0.0))
+    if not isinstance(state, Completed):
+        raise _gone(export)
+    fresh = [file.url for file in state.manifest.files]
+    planned = lake.ledger.files(export.export_id)
+    if len(fresh) != len(planned):
+        raise _gone(export)
+    for file, url in zip(planned, fresh, strict=True):
+        lake.ledger.mark_file(export.export_id, file.file_number, url=url)
+
+
+def _gone(export: Export) -> EcwError:
+    return ProtocolError(
+        f"the files of export {export.export_id} are no longer at the server",
+        "materialise export_request with a new day, or run `ecw export --full`",
+    )

@@ -1,0 +1,93 @@
+"""From screened lines to flat files: one Parquet per table and export."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from ecw_pipeline.errors import UnsupportedViewError
+from ecw_pipeline.landing.unreadable import unreadable_lines
+from ecw_pipeline.ledger import Export
+from ecw_pipeline.stages.lake import Lake
+from ecw_pipeline.stages.landing import counts_of, quarantine_lines, screened_files
+from ecw_pipeline.stages.tables import Table
+from ecw_pipeline.warehouse.parquet import stamp_of, write_parquet
+
+
+@dataclass(frozen=True)
+class Flattened:
+    """The rows one export gave one table."""
+
+    table: str
+    export_id: str
+    path: Path | None
+    rows_written: int = 0
+
+
+def flatten(lake: Lake, table: Table, export: Export) -> Flattened:
+    """Write one table's rows of one export to Parquet, unless they are there already.
+
+    A line that the view cannot read goes to quarantine, and the rest is written.
+
+    Raises:
+        UnsupportedViewError: the view cannot be compiled, or fails on data it should take.
+    """
+    path = lake.folder.flat(table.name, export.export_id)
+    if not counts_of(lake, export, table.resource_type).lines_landed:
+        return Flattened(table.name, export.export_id, None)
+    if stamp_of(path) == _stamp(lake, table, export):
+        return Flattened(table.name, export.export_id, path)
+    try:
+        rows = _write(lake, table, export, path)
+    except duckdb.Error as error:
+        _quarantine_unreadable(lake, table, export, error)
+        rows = _write(lake, table, export, path)
+    return Flattened(table.name, export.export_id, path, rows)
+
+
+def flat_files(lake: Lake, table: Table, exports: Sequence[Export]) -> dict[str, Path]:
+    """A table's flat file of each export that has rows for it, written now where missing.
+
+    Raises:
+        UnsupportedViewError: see `flatten`.
+    """
+    made = [flatten(lake, table, export) for export in exports]
+    return {flat.export_id: flat.path for flat in made if flat.path is not None}
+
+
+def _stamp(lake: Lake, table: Table, export: Export) -> str:
+    """What a flat file is made from: the view, and how many lines of the type could be read."""
+    return f"{table.fingerprint}-{counts_of(lake, export, table.resource_type).lines_landed}"
+
+
+def _write(lake: Lake, table: Table, export: Export, path: Path) -> int:
+    parts = [
+        table.flat_select(export.connection_id, export.export_id, file.path, screened)
+        for file, screened in screened_files(lake, export, table.resource_type)
+    ]
+    with duckdb.connect() as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        query = "\nUNION ALL\n".join(parts)
+        return write_parquet(connection, query, path, _stamp(lake, table, export))
+
+
+def _quarantine_unreadable(lake: Lake, table: Table, export: Export, error: duckdb.Error) -> None:
+    """Set aside the lines that the view's columns cannot be read from.
+
+    Raises:
+        UnsupportedViewError: every line can be read, so it is the view that fails on its data.
+    """
+    found = 0
+    for file, screened in screened_files(lake, export, table.resource_type):
+        if lines := unreadable_lines(screened, table.compiled.read_columns):
+            found += len(lines)
+            quarantine_lines(lake, export, file, lines)
+    if not found:
+        # DuckDB's own text may quote values, so only its kind is passed on.
+        raise UnsupportedViewError(
+            f"table {table.name} fails on the data of export {export.export_id}"
+            f" ({type(error).__name__})",
+            "a column may have several values where one is expected: use first(), forEach or"
+            " collection: true",
+        ) from None

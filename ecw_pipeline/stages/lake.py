@@ -1,0 +1,88 @@
+"""What every stage works on: settings, ledger, clock and the tables there are."""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+
+from ecw_pipeline.bulk_export.client import BulkExportClient
+from ecw_pipeline.clock import Clock, SystemClock
+from ecw_pipeline.errors import ConfigurationError
+from ecw_pipeline.fhir_client.providers import Connection, connect
+from ecw_pipeline.fhir_client.session import open_session
+from ecw_pipeline.files import PRIVATE_FILE_MODE, private_folder
+from ecw_pipeline.layout import DataFolder
+from ecw_pipeline.ledger import Ledger
+from ecw_pipeline.settings import Settings
+from ecw_pipeline.stages.tables import Table, all_tables
+
+
+@dataclass(frozen=True)
+class Lake:
+    """One data folder with everything that is needed to fill it."""
+
+    settings: Settings
+    clock: Clock
+
+    @classmethod
+    def from_environment(cls) -> "Lake":
+        """A lake as the environment describes it.
+
+        Raises:
+            ConfigurationError: a setting cannot be read.
+        """
+        return cls(Settings.from_environment(), SystemClock())
+
+    @property
+    def folder(self) -> DataFolder:
+        return self.settings.folder
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        return Ledger(self.folder.ledger, self.clock)
+
+    @cached_property
+    def tables(self) -> dict[str, Table]:
+        """The tables by name; a view that cannot be compiled is a table that says why."""
+        return all_tables(self.settings.view_definitions)
+
+    def connections(self) -> list[Connection]:
+        """Every connection, complete.
+
+        Raises:
+            ConfigurationError: something needed is missing; the message names it.
+        """
+        return [connect(one) for one in self.settings.connections()]
+
+    def connection(self, connection_id: str) -> Connection:
+        """One connection.
+
+        Raises:
+            ConfigurationError: there is none of that id any more.
+        """
+        for one in self.settings.connections():
+            if one.connection_id == connection_id:
+                return connect(one)
+        raise ConfigurationError(
+            f"no connection {connection_id!r} is configured",
+            "add it to the file that ECW_CONNECTIONS names, or set ECW_CONNECTION_ID",
+        )
+
+    @contextmanager
+    def client(self, connection_id: str) -> Iterator[BulkExportClient]:
+        """A Bulk Data client of one connection."""
+        with open_session(self.connection(connection_id), self.folder, self.clock) as session:
+            yield BulkExportClient(session)
+
+    @contextmanager
+    def only_one(self, what: str) -> Iterator[None]:
+        """Let one process at a time do ``what``; the others wait for it."""
+        folder = private_folder(self.folder.state / "locks")
+        descriptor = os.open(folder / f"{what}.lock", os.O_RDWR | os.O_CREAT, PRIVATE_FILE_MODE)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,215 @@
+"""From a manifest to screened lines: download what is missing, screen, count."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ecw_pipeline.bulk_export.client import BulkExportClient
+from ecw_pipeline.errors import BadDataError, EcwError, TemporaryError
+from ecw_pipeline.landing.landing import (
+    Deletion,
+    LandingPaths,
+    read_deletions,
+    screen_file,
+)
+from ecw_pipeline.ledger import Export, ExportFile
+from ecw_pipeline.stages.exports import refresh_links
+from ecw_pipeline.stages.lake import Lake
+
+# A file that arrives damaged is fetched once more before the type fails.
+MOST_FETCHES = 2
+_FOLDERS = {"deleted": "deleted", "error": "outcome"}
+
+FileReport = Callable[[ExportFile], None]
+
+
+def _silent(_file: ExportFile) -> None:
+    """Nobody is watching."""
+
+
+@dataclass(frozen=True)
+class LandedCounts:
+    """What one type of one export brought."""
+
+    export_id: str
+    resource_type: str
+    files: int = 0
+    size_bytes: int = 0
+    lines_received: int = 0
+    lines_landed: int = 0
+    lines_quarantined: int = 0
+    manifest_count: int | None = None
+    reasons: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def differs_from_manifest(self) -> bool:
+        """Whether the server counted other than we did."""
+        return self.manifest_count is not None and self.manifest_count != self.lines_received
+
+
+def land_type(
+    lake: Lake, export: Export, resource_type: str, report: FileReport = _silent
+) -> LandedCounts:
+    """Download and screen every file of one type; what is whole already is not fetched again.
+
+    Raises:
+        EcwError: a file cannot be had; the type is marked failed and can be landed later.
+    """
+    try:
+        _land_files(lake, export, "output", resource_type, report)
+    except EcwError as error:
+        lake.ledger.mark_type(export.export_id, resource_type, "failed", error.message)
+        raise
+    if _state_of(lake, export, resource_type) != "loaded":
+        lake.ledger.mark_type(export.export_id, resource_type, "landed")
+    return counts_of(lake, export, resource_type)
+
+
+def land_side_files(lake: Lake, export: Export, report: FileReport = _silent) -> None:
+    """Fetch the deleted and the outcome files of an export.
+
+    Raises:
+        EcwError: a file cannot be had.
+    """
+    for kind in _FOLDERS:
+        _land_files(lake, export, kind, None, report)
+
+
+def _state_of(lake: Lake, export: Export, resource_type: str) -> str:
+    states = {t.resource_type: t.state for t in lake.ledger.types(export.export_id)}
+    return states.get(resource_type, "pending")
+
+
+def _land_files(
+    lake: Lake, export: Export, kind: str, resource_type: str | None, report: FileReport
+) -> None:
+    files = [
+        file
+        for file in lake.ledger.files(export.export_id)
+        if file.kind == kind and resource_type in (None, file.resource_type)
+    ]
+    missing = [file for file in files if file.state != "landed"]
+    if missing:
+        with lake.client(export.connection_id) as client:
+            for file in missing:
+                _land_file(lake, client, export, file)
+                report(file)
+
+
+def _land_file(lake: Lake, client: BulkExportClient, export: Export, file: ExportFile) -> None:
+    for fetches_left in reversed(range(MOST_FETCHES)):
+        if file.state == "planned":
+            file = _fetch(lake, client, export, file)
+        try:
+            _screen(lake, export, file)
+        except BadDataError:
+            lake.ledger.mark_file(export.export_id, file.file_number, state="planned")
+            if not fetches_left:
+                raise
+            file = _known(lake, export, file)
+        else:
+            return
+
+
+def _fetch(lake: Lake, client: BulkExportClient, export: Export, file: ExportFile) -> ExportFile:
+    folder = lake.folder.export(export.connection_id, export.export_id)
+    stem = folder / (_FOLDERS.get(file.kind) or file.resource_type) / f"{file.file_number:05d}"
+    try:
+        whole = client.download(file.url, stem, with_token=export.requires_token)
+    except TemporaryError:
+        refresh_links(lake, client, export)
+        fresh = _known(lake, export, file)
+        whole = client.download(fresh.url, stem, with_token=export.requires_token)
+    lake.ledger.mark_file(
+        export.export_id,
+        file.file_number,
+        state="downloaded",
+        path=str(whole.path.relative_to(folder)),
+        sha256=whole.sha256,
+        size_bytes=whole.size_bytes,
+    )
+    return _known(lake, export, file)
+
+
+def _known(lake: Lake, export: Export, file: ExportFile) -> ExportFile:
+    """The file as the ledger has it now."""
+    return lake.ledger.files(export.export_id)[file.file_number]
+
+
+def _screen(lake: Lake, export: Export, file: ExportFile) -> None:
+    paths = paths_of(lake, export, file)
+    if file.kind == "error":
+        lake.ledger.mark_file(export.export_id, file.file_number, state="landed")
+        return
+    if file.kind == "deleted":
+        _, report = read_deletions(paths)
+    else:
+        report = screen_file(paths, file.resource_type)
+    lake.ledger.mark_file(
+        export.export_id,
+        file.file_number,
+        state="landed",
+        lines_received=report.lines_received,
+        lines_landed=report.lines_landed,
+        lines_quarantined=report.lines_quarantined,
+    )
+
+
+def paths_of(lake: Lake, export: Export, file: ExportFile) -> LandingPaths:
+    """Where a file of an export lies."""
+    return LandingPaths(lake.folder.export(export.connection_id, export.export_id), file.path)
+
+
+def screened_files(lake: Lake, export: Export, resource_type: str) -> list[tuple[ExportFile, Path]]:
+    """The screened files of a type; one that was thrown away is made again."""
+    found = []
+    for file in lake.ledger.files(export.export_id):
+        if file.kind == "output" and file.resource_type == resource_type and file.path:
+            paths = paths_of(lake, export, file)
+            if not paths.screened.exists():
+                screen_file(paths, resource_type)
+            found.append((file, paths.screened))
+    return found
+
+
+def quarantine_lines(
+    lake: Lake, export: Export, file: ExportFile, refused_lines: frozenset[int]
+) -> None:
+    """Move lines that a table could not read from the screened file to quarantine."""
+    report = screen_file(paths_of(lake, export, file), file.resource_type, refused_lines)
+    lake.ledger.mark_file(
+        export.export_id,
+        file.file_number,
+        lines_landed=report.lines_landed,
+        lines_quarantined=report.lines_quarantined,
+    )
+
+
+def deletions_of(lake: Lake, export: Export) -> list[tuple[str, Deletion]]:
+    """Every resource an export says is gone, with the file that says so."""
+    return [
+        (file.path, deletion)
+        for file in lake.ledger.files(export.export_id)
+        if file.kind == "deleted" and file.path
+        for deletion in read_deletions(paths_of(lake, export, file))[0]
+    ]
+
+
+def counts_of(lake: Lake, export: Export, resource_type: str) -> LandedCounts:
+    """What the ledger counted of one type of an export."""
+    files = [
+        file
+        for file in lake.ledger.files(export.export_id)
+        if file.kind == "output" and file.resource_type == resource_type
+    ]
+    claims = [file.manifest_count for file in files]
+    return LandedCounts(
+        export_id=export.export_id,
+        resource_type=resource_type,
+        files=len(files),
+        size_bytes=sum(file.size_bytes for file in files),
+        lines_received=sum(file.lines_received for file in files),
+        lines_landed=sum(file.lines_landed for file in files),
+        lines_quarantined=sum(file.lines_quarantined for file in files),
+        manifest_count=None if None in claims else sum(c for c in claims if c is not None),
+    )

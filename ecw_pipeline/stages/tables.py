@@ -1,0 +1,120 @@
+"""The tables there are: views compiled with the pipeline's own columns around them."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from ecw_pipeline.errors import UnsupportedViewError
+from ecw_pipeline.fhir.resource_types import snake_case
+from ecw_pipeline.quoting import identifier, literal
+from ecw_pipeline.sql_on_fhir.compiler import CompiledView, compile_view
+from ecw_pipeline.view_definitions.catalog import all_views
+from ecw_pipeline.warehouse.schema import WarehouseColumn, WarehouseTable
+
+# Raised when what a flat file holds changes for the same view: flat files are then written anew.
+LAYOUT_VERSION = 1
+
+_CONNECTION = WarehouseColumn("connection_id", "VARCHAR", "The connection (practice) it came from")
+_PROVENANCE = {
+    "meta_last_updated": "When the server says the resource last changed, as received",
+    "source_line": "The line of source_file that this row was read from, counted from 1",
+}
+_EXPORT = WarehouseColumn("export_id", "VARCHAR", "The earliest export that carried this version")
+_FILE = WarehouseColumn("source_file", "VARCHAR", "The file of that export, in its landing folder")
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table: its view, compiled when first needed."""
+
+    name: str
+    view: dict[str, Any]
+
+    @property
+    def resource_type(self) -> str:
+        return str(self.view.get("resource", ""))
+
+    @property
+    def is_main(self) -> bool:
+        """Whether it holds one row per resource of its type."""
+        return self.name == snake_case(self.resource_type)
+
+    @property
+    def description(self) -> str:
+        return str(self.view.get("description") or self.view.get("title") or "")
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Changes when the view does."""
+        text = json.dumps(self.view, sort_keys=True) + str(LAYOUT_VERSION)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    @cached_property
+    def compiled(self) -> CompiledView:
+        """The view as SQL, with the keys and places every table has.
+
+        Raises:
+            UnsupportedViewError: the view is wrong.
+        """
+        return compile_view(self.view, with_keys=True)
+
+    @cached_property
+    def in_warehouse(self) -> WarehouseTable:
+        """The table as `core` holds it.
+
+        Raises:
+            UnsupportedViewError: the view is wrong.
+        """
+        inner = [
+            WarehouseColumn(
+                c.name, c.sql_type, c.description or _PROVENANCE.get(c.name, "") or c.path
+            )
+            for c in self.compiled.columns
+        ]
+        columns = (_CONNECTION, *inner[:-1], _EXPORT, _FILE, inner[-1])
+        return WarehouseTable(
+            self.name,
+            self.resource_type,
+            f"{snake_case(self.resource_type)}_id",
+            columns,
+            self.description,
+            self.fingerprint,
+        )
+
+    def flat_select(
+        self, connection_id: str, export_id: str, source_file: str, screened: Path
+    ) -> str:
+        """The query that gives this table's rows of one screened file."""
+        fixed = {
+            "connection_id": literal(connection_id),
+            "export_id": literal(export_id),
+            "source_file": literal(source_file),
+        }
+        columns = ", ".join(
+            f"{fixed[c.name]} AS {identifier(c.name)}" if c.name in fixed else identifier(c.name)
+            for c in self.in_warehouse.columns
+        )
+        rows = self.compiled.select(self.compiled.from_ndjson([screened]))
+        return f"SELECT {columns} FROM (\n{rows}\n)"
+
+
+def all_tables(user_folder: Path | None) -> dict[str, Table]:
+    """Every table by name, built-in and the user's own."""
+    return {name: Table(name, view) for name, view in all_views(user_folder).items()}
+
+
+def tables_of(tables: dict[str, Table], resource_type: str) -> list[Table]:
+    """The tables made from one resource type."""
+    return [table for table in tables.values() if table.resource_type == resource_type]
+
+
+def why_uncompilable(table: Table) -> str:
+    """Why a table's view cannot be compiled; empty where it can."""
+    try:
+        _ = table.in_warehouse
+    except UnsupportedViewError as error:
+        return str(error)
+    return ""

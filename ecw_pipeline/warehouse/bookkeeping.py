@@ -1,0 +1,85 @@
+"""The `ops` tables that say what was asked for, received, refused and loaded."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import duckdb
+
+from ecw_pipeline.quoting import identifier
+from ecw_pipeline.warehouse.merge import Incoming, Moved
+from ecw_pipeline.warehouse.schema import WarehouseTable
+
+
+def behind_tables(
+    connection: duckdb.DuckDBPyConnection, tables: Sequence[WarehouseTable]
+) -> list[WarehouseTable]:
+    """The tables that are not built from their present view, or lag behind what is loaded."""
+    rows = connection.execute(
+        "SELECT table_name, fingerprint FROM ops.table_state WHERE NOT is_stale"
+    ).fetchall()
+    good = set(rows)
+    return [table for table in tables if (table.name, table.fingerprint) not in good]
+
+
+def mark_table(
+    connection: duckdb.DuckDBPyConnection, name: str, fingerprint: str, stale_reason: str = ""
+) -> None:
+    """Say which view a table was built from, and why it is behind, if it is."""
+    connection.execute("DELETE FROM ops.table_state WHERE table_name = ?", [name])
+    connection.execute(
+        "INSERT INTO ops.table_state VALUES (?, ?, ?, ?)",
+        [name, fingerprint, bool(stale_reason), stale_reason],
+    )
+
+
+def record_load(
+    connection: duckdb.DuckDBPyConnection,
+    incoming: Incoming,
+    counts: Mapping[str, int | None],
+    moved: Moved,
+    loaded_at: datetime,
+    load_seconds: float,
+) -> None:
+    """One row per export and type; a repeated load that moved nothing leaves the first."""
+    known = connection.execute(
+        "SELECT count(*) FROM ops.load WHERE export_id = ? AND resource_type = ?",
+        [incoming.export_id, incoming.resource_type],
+    ).fetchone()
+    if known and known[0]:
+        return
+    row = {
+        "export_id": incoming.export_id,
+        "connection_id": incoming.connection_id,
+        "resource_type": incoming.resource_type,
+        "transaction_time": incoming.transaction_time,
+        **counts,
+        "lines_superseded": moved.lines_superseded,
+        "resources_changed": moved.resources_changed,
+        "resources_deleted": moved.resources_deleted,
+        "loaded_at": loaded_at,
+        "load_seconds": load_seconds,
+    }
+    insert_rows(connection, "ops.load", [row])
+
+
+def replace_rows(
+    connection: duckdb.DuckDBPyConnection, table: str, rows: Sequence[Mapping[str, Any]]
+) -> None:
+    """Let a small table hold exactly these rows."""
+    connection.execute(f"DELETE FROM {table}")
+    insert_rows(connection, table, rows)
+
+
+def insert_rows(
+    connection: duckdb.DuckDBPyConnection, table: str, rows: Sequence[Mapping[str, Any]]
+) -> None:
+    """Insert rows given as mappings of column to value."""
+    if rows:
+        names = list(rows[0])
+        columns = ", ".join(map(identifier, names))
+        marks = ", ".join("?" for _ in names)
+        connection.executemany(
+            f"INSERT INTO {table} ({columns}) VALUES ({marks})",
+            [[row[name] for name in names] for row in rows],
+        )

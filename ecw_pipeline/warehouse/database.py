@@ -1,0 +1,121 @@
+"""The private working warehouse: opened by one process at a time, with its own bookkeeping."""
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+
+from ecw_pipeline.errors import MachineError, TemporaryError
+from ecw_pipeline.files import PRIVATE_FILE_MODE, machine_errors, private_folder
+
+_OPS = """
+CREATE SCHEMA IF NOT EXISTS core;
+CREATE SCHEMA IF NOT EXISTS marts;
+CREATE SCHEMA IF NOT EXISTS ops;
+CREATE TABLE IF NOT EXISTS ops.resource_version (
+    connection_id VARCHAR, resource_type VARCHAR, resource_id VARCHAR,
+    version_at TIMESTAMPTZ, transaction_time TIMESTAMPTZ, content_hash VARCHAR,
+    is_deleted BOOLEAN, export_id VARCHAR, source_file VARCHAR, source_line BIGINT);
+COMMENT ON TABLE ops.resource_version IS
+    'Every received version of every resource; core is a fold over it';
+CREATE TABLE IF NOT EXISTS ops.resource_current (
+    connection_id VARCHAR, resource_type VARCHAR, resource_id VARCHAR,
+    export_id VARCHAR, source_file VARCHAR, source_line BIGINT);
+COMMENT ON TABLE ops.resource_current IS 'Where the live version of each resource was received';
+CREATE TABLE IF NOT EXISTS ops.table_state (
+    table_name VARCHAR, fingerprint VARCHAR, is_stale BOOLEAN, reason VARCHAR);
+COMMENT ON TABLE ops.table_state IS
+    'Which view each core table was built from, and whether it is behind';
+CREATE TABLE IF NOT EXISTS ops.load (
+    export_id VARCHAR, connection_id VARCHAR, resource_type VARCHAR, transaction_time TIMESTAMPTZ,
+    lines_received BIGINT, lines_landed BIGINT, lines_quarantined BIGINT, lines_superseded BIGINT,
+    manifest_count BIGINT, resources_changed BIGINT, resources_deleted BIGINT,
+    loaded_at TIMESTAMPTZ, load_seconds DOUBLE);
+COMMENT ON TABLE ops.load IS 'One row per export and resource type that was loaded';
+CREATE TABLE IF NOT EXISTS ops.export (
+    export_id VARCHAR, connection_id VARCHAR, level VARCHAR, since TIMESTAMPTZ,
+    transaction_time TIMESTAMPTZ, state VARCHAR, requested_at TIMESTAMPTZ,
+    completed_at TIMESTAMPTZ, error VARCHAR);
+COMMENT ON TABLE ops.export IS 'Every export that was asked for';
+CREATE TABLE IF NOT EXISTS ops.file (
+    export_id VARCHAR, kind VARCHAR, resource_type VARCHAR, source_file VARCHAR, sha256 VARCHAR,
+    size_bytes BIGINT, manifest_count BIGINT, lines_received BIGINT, lines_landed BIGINT,
+    lines_quarantined BIGINT);
+COMMENT ON TABLE ops.file IS 'Every file that was received';
+CREATE TABLE IF NOT EXISTS ops.quarantine (
+    export_id VARCHAR, resource_type VARCHAR, source_file VARCHAR, source_line BIGINT,
+    reason VARCHAR, detail VARCHAR);
+COMMENT ON TABLE ops.quarantine IS
+    'Every refused line, by place and reason; its text is in the landing folder';
+"""
+
+
+@contextmanager
+def working_warehouse(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open the working warehouse for writing; waits while another process has it.
+
+    Raises:
+        MachineError: the file cannot be written.
+        TemporaryError: a program outside the pipeline holds the file open.
+    """
+    private_folder(path.parent)
+    with (
+        machine_errors(path),
+        path.with_suffix(".lock").open("a", encoding="utf-8") as lock,
+    ):
+        path.with_suffix(".lock").chmod(PRIVATE_FILE_MODE)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        connection = _connect(path)
+        try:
+            connection.execute("SET TimeZone = 'UTC'")
+            connection.execute(_OPS)
+            path.chmod(PRIVATE_FILE_MODE)
+            yield connection
+        finally:
+            connection.close()
+
+
+def _connect(path: Path) -> duckdb.DuckDBPyConnection:
+    try:
+        return duckdb.connect(str(path))
+    except duckdb.IOException as error:
+        if "lock" in str(error):
+            raise TemporaryError(
+                f"another program holds {path} open",
+                "close it there; open data/warehouse.duckdb instead, which never blocks",
+            ) from error
+        raise MachineError(
+            f"{path} cannot be opened as a warehouse",
+            "check free space and permissions; the file can be deleted and rebuilt from landing",
+        ) from error
+
+
+def read_published(path: Path) -> duckdb.DuckDBPyConnection:
+    """Open the published warehouse for reading."""
+    connection = duckdb.connect(str(path), read_only=True)
+    connection.execute("SET TimeZone = 'UTC'")
+    return connection
+
+
+@contextmanager
+def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """All or nothing.
+
+    Raises:
+        MachineError: the disk is full.
+    """
+    connection.begin()
+    try:
+        yield
+        connection.commit()
+    except duckdb.IOException as error:
+        connection.rollback()
+        raise MachineError(
+            "the warehouse could not be written (is the disk full?)",
+            "free some space and run again: nothing of this load was kept",
+        ) from error
+    except BaseException:
+        connection.rollback()
+        raise

@@ -1,0 +1,53 @@
+"""Flat files: the rows one export gives one table, as Parquet, stamped with their view."""
+
+from pathlib import Path
+
+import duckdb
+import pyarrow
+import pyarrow.parquet
+
+from ecw_pipeline.files import (
+    PRIVATE_FILE_MODE,
+    machine_errors,
+    part_path,
+    private_folder,
+    rename_whole,
+)
+from ecw_pipeline.quoting import literal
+
+STAMP = "ecw_fingerprint"
+
+
+def write_parquet(
+    connection: duckdb.DuckDBPyConnection, select: str, path: Path, fingerprint: str
+) -> int:
+    """Stream a query's rows into a Parquet file that is whole or absent; returns the row count.
+
+    Raises:
+        MachineError: the disk is full.
+        duckdb.Error: the query cannot be run on its input.
+    """
+    private_folder(path.parent)
+    unfinished = part_path(path)
+    with machine_errors(path):
+        try:
+            counted = connection.execute(
+                f"COPY ({select}) TO {literal(str(unfinished))} (FORMAT parquet,"
+                f" COMPRESSION zstd, KV_METADATA {{{STAMP}: {literal(fingerprint)}}})"
+            ).fetchone()
+            unfinished.chmod(PRIVATE_FILE_MODE)
+            rename_whole(unfinished, path)
+        except BaseException:
+            unfinished.unlink(missing_ok=True)
+            raise
+    return int(counted[0]) if counted else 0
+
+
+def stamp_of(path: Path) -> str | None:
+    """The fingerprint a flat file was written with; None where there is no readable file."""
+    try:
+        metadata = pyarrow.parquet.read_metadata(path).metadata or {}
+    except (OSError, pyarrow.ArrowInvalid):
+        return None
+    stamp = metadata.get(STAMP.encode())
+    return stamp.decode() if stamp else None
