@@ -1,0 +1,105 @@
+"""The kinds a value can have inside the compiler, and the DuckDB type of each.
+
+A kind is the name of a FHIR type, or one of the three that only the compiler has: `NUMBER`
+(a computed decimal), `ANYTHING` (the empty collection) and `CHOICE` (``value`` before ofType).
+
+Decimals: a FHIR decimal is its exact text, so its DuckDB type is VARCHAR. To compare or compute
+it becomes DECIMAL(38,12): 26 digits before the point and 12 after. FHIRPath asks for 20 and 8;
+what does not fit is empty, as FHIRPath says of overflow.
+"""
+
+import re
+
+from ecw_pipeline.fhir.structure import PRIMITIVE_TYPES
+
+ANYTHING = "anything"
+CHOICE = "choice"
+NUMBER = "number"
+DECIMAL_SQL = "DECIMAL(38,12)"
+
+INTEGERS = frozenset({"integer", "positiveInt", "unsignedInt", "integer64"})
+NUMERIC = INTEGERS | {"decimal", NUMBER}
+MOMENTS = frozenset({"date", "dateTime", "instant"})
+TEXTS = PRIMITIVE_TYPES - NUMERIC - MOMENTS - {"boolean", "time"}
+PRIMITIVES = PRIMITIVE_TYPES | {"integer64", NUMBER}
+
+# How a value is read and held; a column's type may differ, see COLUMN_SQL.
+HELD_SQL = {
+    "boolean": "BOOLEAN",
+    "integer64": "BIGINT",
+    NUMBER: DECIMAL_SQL,
+    **dict.fromkeys(INTEGERS - {"integer64"}, "INTEGER"),
+}
+COLUMN_SQL = {**HELD_SQL, "instant": "TIMESTAMP WITH TIME ZONE", NUMBER: "VARCHAR"}
+
+_SQL_TYPES = {
+    "BOOLEAN": "BOOLEAN",
+    "TINYINT": "TINYINT",
+    "SMALLINT": "SMALLINT",
+    "INT": "INTEGER",
+    "INTEGER": "INTEGER",
+    "BIGINT": "BIGINT",
+    "HUGEINT": "HUGEINT",
+    "REAL": "FLOAT",
+    "FLOAT": "DOUBLE",
+    "DOUBLE": "DOUBLE",
+    "DOUBLE PRECISION": "DOUBLE",
+    "TEXT": "VARCHAR",
+    "CLOB": "VARCHAR",
+    "STRING": "VARCHAR",
+    "VARCHAR": "VARCHAR",
+    "CHARACTER VARYING": "VARCHAR",
+    "DATE": "DATE",
+    "TIME": "TIME",
+    "TIMESTAMP": "TIMESTAMP",
+    "TIMESTAMPTZ": "TIMESTAMP WITH TIME ZONE",
+    "TIMESTAMP WITH TIME ZONE": "TIMESTAMP WITH TIME ZONE",
+    "UUID": "UUID",
+}
+_SIZED_TEXT = re.compile(r"^(?:VARCHAR|CHAR|CHARACTER VARYING|CHARACTER)\s*\(\s*\d{1,9}\s*\)$")
+_FIXED_POINT = re.compile(r"^(?:DECIMAL|NUMERIC)\s*\(\s*(\d{1,2})\s*(?:,\s*(\d{1,2})\s*)?\)$")
+
+
+def family(kind: str) -> str:
+    """What a kind can be compared with: number, moment, time, boolean, text, or itself."""
+    if kind in NUMERIC:
+        return NUMBER
+    if kind in MOMENTS:
+        return "moment"
+    if kind in TEXTS:
+        return "text"
+    return kind
+
+
+def held_sql(kind: str) -> str:
+    """The DuckDB type a primitive is read and held as."""
+    return HELD_SQL.get(kind, "VARCHAR")
+
+
+def column_sql(kind: str) -> str:
+    """The DuckDB type of a column of this FHIR type; complex types are JSON text."""
+    if kind in PRIMITIVES or kind == ANYTHING:
+        return COLUMN_SQL.get(kind, "VARCHAR")
+    return "JSON"
+
+
+def requested_sql(text: str) -> str | None:
+    """The DuckDB type an ``ansi/type`` tag asks for; None when it is not one we write."""
+    name = " ".join(text.upper().split())
+    if _SIZED_TEXT.match(name):
+        return "VARCHAR"
+    if match := _FIXED_POINT.match(name):
+        precision, scale = int(match.group(1)), int(match.group(2) or 0)
+        return f"DECIMAL({precision},{scale})" if scale <= precision <= 38 and precision else None
+    return _SQL_TYPES.get(name)
+
+
+def accepts(declared: str, found: str) -> bool:
+    """Whether a column declared as one FHIR type may hold a path of another kind."""
+    if found == ANYTHING or declared == found:
+        return True
+    if family(declared) == "text":
+        return found in PRIMITIVES
+    if declared in INTEGERS:
+        return found in INTEGERS
+    return family(declared) == family(found)

@@ -1,0 +1,91 @@
+"""What is wrong with a view, said so that its author can point at it.
+
+Every stage adds to one `Problems` list and goes on; the compiler raises once, with all of them.
+"""
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from ecw_pipeline.errors import UnsupportedViewError
+
+_CONTEXT_CHARACTERS = 60
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One fault: where in the view's JSON, and for a path, at which character of it."""
+
+    where: str
+    message: str
+    path: str = ""
+    at: int | None = None
+
+    def __str__(self) -> str:
+        lines = [f"{self.where}: {self.message}" if self.where else self.message]
+        if self.at is not None:
+            lines += _caret_lines(self.path, self.at)
+        return "\n".join(lines)
+
+
+class ViewError(UnsupportedViewError):
+    """All problems of one view."""
+
+    def __init__(self, view_name: str, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(problems)
+        listed = "\n".join(f"- {problem}" for problem in self.problems)
+        super().__init__(f"view {view_name or '(unnamed)'} cannot be compiled:\n{listed}")
+
+
+class PathError(Exception):
+    """Raised inside one FHIRPath; becomes a `Problem` where the path is known."""
+
+    def __init__(self, message: str, at: int) -> None:
+        super().__init__(message)
+        self.message = message
+        self.at = at
+
+
+@dataclass
+class Problems:
+    """The faults and warnings found so far in one view."""
+
+    found: list[Problem] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    def add(self, where: str, message: str, path: str = "", at: int | None = None) -> None:
+        self.found.append(Problem(where, message, path, at))
+
+    def warn(self, where: str, message: str) -> None:
+        text = f"{where}: {message}"
+        if text not in self.warnings:
+            self.warnings.append(text)
+
+    def raise_any(self, view_name: str) -> None:
+        """Raise what was found, if anything was.
+
+        Raises:
+            ViewError: there is at least one problem.
+        """
+        if self.found:
+            raise ViewError(view_name, self.found)
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """`` (did you mean `given`?)`` when something known is near, else nothing."""
+    names = list(known)
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+    if not near and len(name) >= 4:
+        # ``effectiveDate`` is nearer to ``effectiveDateTime`` than its ratio says.
+        near = [candidate for candidate in names if candidate.lower().startswith(name.lower())]
+    return f" (did you mean `{near[0]}`?)" if near else ""
+
+
+def _caret_lines(path: str, at: int) -> list[str]:
+    """The part of a path around a character, and a caret under the character."""
+    start = max(0, at - _CONTEXT_CHARACTERS)
+    end = at + _CONTEXT_CHARACTERS
+    excerpt = "".join(" " if c in "\r\n\t" else c for c in path[start:end])
+    before = "…" if start else ""
+    after = "…" if end < len(path) else ""
+    return [f"    {before}{excerpt}{after}", f"    {' ' * (len(before) + at - start)}^"]
