@@ -28,12 +28,18 @@ UNREACHABLE_WAIT_SECONDS = 60.0
 
 
 def start_exports(
-    lake: Lake, connection: Connection, days: Sequence[str], *, is_full: bool = False
+    lake: Lake,
+    connection: Connection,
+    days: Sequence[str],
+    *,
+    is_full: bool = False,
+    ask_again: bool = False,
 ) -> list[Export]:
     """See to it that exports answer the partition days; returns them, old and new.
 
-    Days that are answered stay so, unless ``is_full`` asks for everything anew. An export that is
-    still open answers further days too: there is never a second one while one runs.
+    Days that are answered stay so, unless ``ask_again`` wants the changes since, or ``is_full``
+    everything anew. An export that is still open answers further days too: there is never a
+    second one while one runs.
 
     Raises:
         EcwError: the server cannot be reached, or refuses.
@@ -47,9 +53,9 @@ def start_exports(
             return [advance_export(lake, export.export_id) for export in running]
         answered = [e for e in ledger.exports_of_days(connection.connection_id, days) if _stands(e)]
         open_days = set(days) - {day for e in answered for day in ledger.days_of(e.export_id)}
-        if not open_days and not is_full:
-            return answered
-        return answered + _ask(lake, connection, set(days) if is_full else open_days, is_full)
+        if is_full or ask_again:
+            return _ask(lake, connection, days, is_full)
+        return answered + (_ask(lake, connection, open_days, is_full) if open_days else [])
 
 
 def _stands(export: Export) -> bool:

@@ -1,0 +1,62 @@
+"""The `ecw` command: its groups of commands, and how errors reach the terminal.
+
+Exit codes say who must act: 0 nobody, 2 the command's words, 3 a setting, 4 wait and try again,
+5 the server, 6 the data, 7 a view, 8 this machine, 1 us.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+import typer
+
+from ecw_pipeline.cli import demo, export, query, sandbox, status
+from ecw_pipeline.errors import EcwError
+from ecw_pipeline.files import machine_error
+
+app = typer.Typer(
+    name="ecw",
+    help="From a FHIR EHR to an analytics warehouse. Start with: [bold]ecw demo[/bold]",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+)
+for group in (demo, sandbox, export, status, query):
+    group.add_to(app)
+
+_INTERRUPTED = 130
+
+
+@app.callback()
+def options(
+    debug: bool = typer.Option(False, "--debug", help="Show tracebacks of errors."),
+) -> None:
+    """From a FHIR EHR to an analytics warehouse."""
+    if debug:
+        os.environ["ECW_DEBUG"] = "1"
+
+
+def main() -> None:
+    """Run the command; an error becomes one clear message and an exit code."""
+    try:
+        app()
+    except EcwError as error:
+        _leave(error)
+    except OSError as error:
+        _leave(machine_error(error, Path(error.filename or ".")))
+    except KeyboardInterrupt:
+        sys.stderr.write("stopped; run the same command again to continue\n")
+        sys.exit(_INTERRUPTED)
+
+
+def _leave(error: EcwError) -> None:
+    if os.environ.get("ECW_DEBUG"):
+        raise error
+    sys.stderr.write(f"error: {error.message}\n")
+    if error.next_step:
+        sys.stderr.write(f"  next: {error.next_step}\n")
+    sys.exit(error.exit_code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,125 @@
+"""Running the pipeline's jobs as real Dagster runs, visible in the UI, with progress shown."""
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ecw_pipeline.cli.terminal import Step, progress
+from ecw_pipeline.errors import EcwError
+from ecw_pipeline.files import private_folder
+from ecw_pipeline.settings import Settings
+from ecw_pipeline.stages.lake import Lake
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+_LOOK_SECONDS = 0.2
+_STORAGE = "ECW_DAGSTER_STORAGE"
+_MINIMAL = """storage: {sqlite: {base_dir: {env: ECW_DAGSTER_STORAGE}}}
+telemetry: {enabled: false}
+"""
+
+
+def prepare_dagster_home(settings: Settings) -> None:
+    """Point Dagster at its storage below the data folder, unless the environment says otherwise.
+
+    Its configuration is the `dagster.yaml` of the working folder, where there is one.
+    """
+    storage = private_folder(settings.folder.dagster)
+    os.environ.setdefault(_STORAGE, str(storage))
+    here = Path.cwd()
+    if not (here / "dagster.yaml").exists():
+        here = storage
+        (storage / "dagster.yaml").write_text(_MINIMAL, encoding="utf-8")
+    os.environ.setdefault("DAGSTER_HOME", str(here))
+
+
+def run_job(job_name: str, day: str, lake: Lake, title: str) -> None:
+    """Run a job for one partition day in this process and wait for it.
+
+    A table whose view fails keeps the load from running in the same run; it is run after it.
+
+    Raises:
+        EcwError: what made the run fail.
+    """
+    with progress(title) as step, _watched(lake, step):
+        failure = _execute(job_name, day)
+        if failure is not None and _waits_for_load(lake):
+            _execute("load_landed", day)
+    if failure is not None:
+        raise EcwError(failure, "see the run in the UI: make dev")
+
+
+def _execute(job_name: str, day: str) -> str | None:
+    """Run a job; the first failure in words, or None."""
+    import dagster as dg
+
+    from ecw_pipeline.definitions import defs
+
+    job = defs.resolve_job_def(job_name)
+    quiet: dict[str, Any] = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+    is_partitioned = job.partitions_def is not None
+    with dg.DagsterInstance.get() as instance:
+        result = job.execute_in_process(
+            instance=instance,
+            partition_key=day if is_partitioned else None,
+            run_config=_job_config(job_name) | quiet,
+            raise_on_error=False,
+        )
+    return None if result.success else _first_failure(result)
+
+
+def _job_config(job_name: str) -> dict[str, Any]:
+    is_full = job_name == "full_refresh"
+    return {"ops": {"export_request": {"config": {"full": is_full}}}} if is_full else {}
+
+
+def _first_failure(result: "dg.ExecuteInProcessResult") -> str:
+    for event in result.all_events:
+        if event.is_step_failure:
+            data = event.step_failure_data
+            user = data.user_failure_data
+            said = user.description if user else None
+            error = data.error.message.strip().splitlines()[-1] if data.error else "no reason given"
+            return f"{event.step_key}: {said or error}"
+    return "the run failed; no step says why"
+
+
+def _waits_for_load(lake: Lake) -> bool:
+    return any(export.state == "landed" for export in lake.ledger.exports())
+
+
+@contextmanager
+def _watched(lake: Lake, step: Step) -> Iterator[None]:
+    """Show what the ledger knows while a run is under way."""
+    over = threading.Event()
+    known = {export.export_id for export in lake.ledger.exports()}
+
+    def look() -> None:
+        while not over.wait(_LOOK_SECONDS):
+            _show(lake, known, step)
+
+    watcher = threading.Thread(target=look, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        over.set()
+        watcher.join()
+        _show(lake, known, step)
+
+
+def _show(lake: Lake, known: set[str], step: Step) -> None:
+    """Tell how many exports are complete, files landed and types loaded, of the new ones."""
+    new = [export for export in lake.ledger.exports() if export.export_id not in known]
+    if not new:
+        return
+    files = [file for export in new for file in lake.ledger.files(export.export_id)]
+    types = [one for export in new for one in lake.ledger.types(export.export_id)]
+    step("export", sum(export.has_arrived for export in new), len(new))
+    if files:
+        step("download", sum(file.state == "landed" for file in files), len(files))
+        step("load", sum(one.state == "loaded" for one in types), len(types))

@@ -1,0 +1,149 @@
+"""`ecw demo`: the whole pipeline against a sandbox, ending with answers."""
+
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ecw_pipeline.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from ecw_pipeline.sandbox.server import RunningSandbox
+    from ecw_pipeline.stages.lake import Lake
+
+CONNECTION_ID = "sandbox-demo"
+# The sandbox starts in the past, so that the days that pass in the demo end today.
+DAYS_THAT_PASS = 30
+
+QUESTIONS = {
+    "How many resources did each sync bring, change and delete?": """
+        SELECT resource_type, count(*) AS syncs, sum(lines_landed)::BIGINT AS lines_landed,
+               sum(resources_changed)::BIGINT AS new_or_changed,
+               sum(resources_deleted)::BIGINT AS deleted
+        FROM ops.load GROUP BY ALL ORDER BY lines_landed DESC LIMIT 12""",
+    "What share of visits is telehealth, month by month?": """
+        FROM marts.telehealth_share_by_month ORDER BY ALL DESC LIMIT 6""",
+    "Which diabetics have the highest latest HbA1c?": """
+        FROM marts.hba1c_latest_per_patient ORDER BY hba1c_percent DESC NULLS LAST LIMIT 5""",
+    "How quickly are patients' messages answered?": """
+        FROM marts.message_response_time LIMIT 5""",
+    "What are the most common active problems?": """
+        SELECT code_display AS problem, count(DISTINCT patient_id) AS patients
+        FROM core.condition WHERE clinical_status_code = 'active' GROUP BY ALL
+        ORDER BY patients DESC, problem LIMIT 5""",
+}
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("demo")(run)
+
+
+def run(
+    patients: Annotated[int, typer.Option(min=1, help="How many patients to make up.")] = 100,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same patients.")] = 7,
+) -> None:
+    """Run the whole pipeline against a sandbox: a full sync, an incremental one, five answers.
+
+    Example: ecw demo --patients 200
+    """
+    from ecw_pipeline.cli.terminal import console
+
+    started = time.monotonic()
+    with _sandbox(patients, seed) as running:
+        console.print(f"sandbox with {patients} made-up patients: {running.base_url}")
+        lake = _demo_lake(running)
+        _sync_twice(lake, running)
+    _answer(lake)
+    seconds = time.monotonic() - started
+    console.print(f"\ndone in {seconds:.0f} s", highlight=False)
+    console.print(f'warehouse:  ecw sql "select …"   or open {lake.folder.warehouse} read-only')
+    console.print("Dagster UI: make dev   then http://127.0.0.1:3000", highlight=False)
+
+
+@contextmanager
+def _sandbox(patients: int, seed: int) -> "Iterator[RunningSandbox]":
+    from ecw_pipeline.sandbox.server import SandboxConfig, running_sandbox
+
+    start = datetime.now(UTC).replace(microsecond=0) - timedelta(days=DAYS_THAT_PASS)
+    config = SandboxConfig(port=0, patients=patients, seed=seed, started_at=start)
+    with running_sandbox(config) as running:
+        yield running
+
+
+def _demo_lake(running: "RunningSandbox") -> "Lake":
+    """A lake on the sandbox, empty but for itself.
+
+    Raises:
+        ConfigurationError: the data folder holds a real connection's data.
+    """
+    from ecw_pipeline.cli.dagster_runs import prepare_dagster_home
+    from ecw_pipeline.stages.lake import Lake
+
+    os.environ.update(
+        {
+            "ECW_PROVIDER": "smart-sandbox",
+            "ECW_CONNECTION_ID": CONNECTION_ID,
+            "ECLINICALWORKS_FHIR_ENDPOINT": running.base_url,
+            "ECLINICALWORKS_CLIENT_ID": running.config.client_id,
+            "ECLINICALWORKS_CLIENT_SECRET": running.config.client_secret,
+        }
+    )
+    os.environ.pop("ECW_CONNECTIONS", None)
+    lake = Lake.from_environment()
+    _start_afresh(lake)
+    prepare_dagster_home(lake.settings)
+    return Lake.from_environment()
+
+
+def _start_afresh(lake: "Lake") -> None:
+    """Throw away what an earlier demo left, and nothing else."""
+    if lake.folder.ledger.exists():
+        others = {e.connection_id for e in lake.ledger.exports()} - {CONNECTION_ID}
+        if others:
+            raise ConfigurationError(
+                f"{lake.folder.root} holds data of {', '.join(sorted(others))}",
+                "run the demo elsewhere: ECW_DATA=/tmp/ecw-demo ecw demo",
+            )
+    for name in ("landing", "flat", "state", "dagster"):
+        shutil.rmtree(lake.folder.root / name, ignore_errors=True)
+    lake.folder.warehouse.unlink(missing_ok=True)
+
+
+def _sync_twice(lake: "Lake", running: "RunningSandbox") -> None:
+    import httpx
+
+    from ecw_pipeline.cli.dagster_runs import run_job
+    from ecw_pipeline.cli.terminal import console
+
+    today = lake.clock.now().date()
+    run_job("full_refresh", str(today - timedelta(days=1)), lake, "first full sync")
+    advanced = httpx.post(
+        f"{running.server_url}/sandbox/advance", json={"days": DAYS_THAT_PASS}, timeout=60
+    )
+    console.print(f"{DAYS_THAT_PASS} days pass: {_in_words(advanced.json())}")
+    run_job("incremental_sync", str(today), lake, "incremental sync")
+
+
+def _in_words(changes: dict[str, Any]) -> str:
+    totals = {
+        kind: sum(counts.values()) for kind, counts in changes.items() if isinstance(counts, dict)
+    }
+    return ", ".join(f"{count} {kind}" for kind, count in totals.items() if count)
+
+
+def _answer(lake: "Lake") -> None:
+    from ecw_pipeline.cli.terminal import console, show_rows
+    from ecw_pipeline.warehouse.database import read_published
+
+    with read_published(lake.folder.warehouse) as connection:
+        for question, sql in QUESTIONS.items():
+            result = connection.execute(sql)
+            columns = [column[0] for column in result.description or ()]
+            console.print()
+            show_rows(columns, result.fetchall(), question)

@@ -1,0 +1,39 @@
+"""`ecw sandbox`: a pretend FHIR server to try everything against."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("sandbox")(run)
+
+
+def run(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 takes any free one.")] = 8090,
+    patients: Annotated[int, typer.Option(min=1, help="How many patients to make up.")] = 100,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same patients.")] = 7,
+    data: Annotated[
+        Path | None, typer.Option(help="Serve this folder of .ndjson/.ndjson.gz instead.")
+    ] = None,
+    allow_remote: Annotated[
+        bool, typer.Option("--allow-remote", help="Allow an address that others can reach.")
+    ] = False,
+) -> None:
+    """Serve a pretend FHIR R4 server with Bulk Data export until Ctrl-C.
+
+    Example: ecw sandbox --patients 500 --port 8090
+    """
+    from ecw_pipeline.cli.terminal import console
+    from ecw_pipeline.sandbox.server import RunningSandbox, SandboxConfig, serve
+
+    config = SandboxConfig(host=host, port=port, patients=patients, seed=seed, data=data)
+
+    def ready(running: RunningSandbox) -> None:
+        console.print(f"sandbox ready: {running.base_url}", highlight=False, soft_wrap=True)
+        console.print(f"client id {config.client_id}, client secret {config.client_secret}")
+
+    serve(config, on_ready=ready, allow_remote=allow_remote)

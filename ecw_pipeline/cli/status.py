@@ -1,0 +1,72 @@
+"""`ecw status`: connections, exports and what is loaded, on one screen."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from ecw_pipeline.stages.lake import Lake
+
+NEWEST = 10
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("status")(run)
+
+
+def run(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")] = False,
+) -> None:
+    """Show connections, the newest exports and the rows per table.
+
+    Example: ecw status --json
+    """
+    import json
+
+    from ecw_pipeline.cli.terminal import console, show_rows
+    from ecw_pipeline.stages.lake import Lake
+
+    lake = Lake.from_environment()
+    state = {
+        "connections": [one.connection_id for one in lake.settings.connections()],
+        "exports": _exports(lake),
+        "tables": _tables(lake),
+    }
+    if as_json:
+        typer.echo(json.dumps(state, indent=2, default=str))
+        return
+    console.print(f"data: {lake.folder.root}   connections: {', '.join(state['connections'])}")
+    _show("Newest exports", state["exports"], show_rows)
+    _show("Tables", state["tables"], show_rows)
+    if not state["exports"]:
+        console.print("nothing has been asked for yet: ecw export, or ecw demo to try it out")
+
+
+def _show(title: str, objects: list[dict[str, Any]], show: Any) -> None:
+    if objects:
+        columns = list(objects[0])
+        show(columns, [[one[name] for name in columns] for one in objects], title)
+
+
+def _exports(lake: "Lake") -> list[dict[str, Any]]:
+    from ecw_pipeline.stages.exports import describe
+
+    if not lake.folder.ledger.exists():
+        return []
+    newest = lake.ledger.exports()[-NEWEST:]
+    names = ("export_id", "connection_id", "state", "since", "progress", "error")
+    return [{name: describe(export)[name] for name in names} for export in reversed(newest)]
+
+
+def _tables(lake: "Lake") -> list[dict[str, Any]]:
+    from ecw_pipeline.warehouse.database import read_published
+
+    if not lake.folder.warehouse.exists():
+        return []
+    with read_published(lake.folder.warehouse) as connection:
+        rows = connection.execute(
+            "SELECT schema_name || '.' || table_name, estimated_size FROM duckdb_tables()"
+            " WHERE schema_name IN ('core', 'marts') AND estimated_size > 0 ORDER BY ALL"
+        ).fetchall()
+    return [{"table": name, "rows": count} for name, count in rows]

@@ -1,0 +1,83 @@
+"""What the commands print with: tables and progress on a terminal, plain lines elsewhere."""
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date, datetime
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+console = Console()
+
+Rows = Sequence[Sequence[Any]]
+Step = Callable[[str, int, int], None]
+
+
+def show_rows(columns: Sequence[str], rows: Rows, title: str = "") -> None:
+    """Print rows as a table."""
+    table = Table(title=escape(title) or None, title_justify="left", header_style="bold")
+    for index, name in enumerate(columns):
+        is_number = any(isinstance(row[index], int | float) for row in rows)
+        table.add_column(escape(name), justify="right" if is_number else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(escape(_text(value)) for value in row))
+    console.print(table)
+
+
+def rows_as_csv(columns: Sequence[str], rows: Rows) -> str:
+    """Rows as CSV with a header."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows([["" if value is None else _text(value) for value in row] for row in rows])
+    return stream.getvalue()
+
+
+def rows_as_json(columns: Sequence[str], rows: Rows) -> str:
+    """Rows as a JSON array of objects."""
+    objects = [dict(zip(columns, row, strict=True)) for row in rows]
+    return json.dumps(objects, default=str, indent=2, ensure_ascii=False)
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, datetime):
+        return value.strftime("%Y-%m-%d %H:%M")
+    return value.isoformat() if isinstance(value, date) else str(value)
+
+
+@contextmanager
+def progress(title: str) -> Iterator[Step]:
+    """A function that shows how far named pieces of work are: bars, or lines where piped."""
+    if not console.is_terminal:
+        yield _plain_progress(title)
+        return
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn())
+    columns += (TextColumn("{task.completed:g}/{task.total:g}"), TimeElapsedColumn())  # type: ignore[assignment]
+    with Progress(*columns, console=console) as bars:
+        tasks: dict[str, Any] = {}
+
+        def step(name: str, done: int, total: int) -> None:
+            if name not in tasks:
+                tasks[name] = bars.add_task(f"{title}: {name}", total=total)
+            bars.update(tasks[name], completed=done, total=total)
+
+        yield step
+
+
+def _plain_progress(title: str) -> Step:
+    seen: dict[str, tuple[int, int]] = {}
+
+    def step(name: str, done: int, total: int) -> None:
+        if seen.get(name) != (done, total):
+            seen[name] = (done, total)
+            console.print(f"{title}: {name} {done}/{total}", highlight=False)
+
+    return step

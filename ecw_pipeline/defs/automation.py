@@ -1,0 +1,133 @@
+"""Jobs, the daily schedule, and the sensor that waits for exports and lands them."""
+
+from collections.abc import Iterator, Sequence
+
+import dagster as dg
+
+from ecw_pipeline.defs.exports import EXPORT_TAG
+from ecw_pipeline.defs.partitions import DAYS, range_tags
+from ecw_pipeline.defs.resources import LakeResource
+from ecw_pipeline.errors import EcwError
+from ecw_pipeline.ledger import Export
+from ecw_pipeline.stages import exports
+from ecw_pipeline.stages.lake import Lake
+
+# Steps share one process: starting thirty processes costs ten times what the steps do.
+EXECUTOR = dg.in_process_executor
+# A landing run that keeps failing needs a person, not another run.
+MOST_LANDING_RUNS = 3
+_ACTIVE = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
+
+_REQUEST = dg.AssetSelection.assets("export_request")
+_LOAD = dg.AssetSelection.groups("core", "marts")
+_ALL = dg.AssetSelection.all()
+
+request_exports = dg.define_asset_job(
+    "request_exports",
+    _REQUEST,
+    executor_def=EXECUTOR,
+    description="Ask every connection for changes; the sensor lands them when they are ready.",
+)
+land_exports = dg.define_asset_job(
+    "land_exports",
+    _ALL - _REQUEST,
+    executor_def=EXECUTOR,
+    description="Land, flatten and load exports that are complete at the server.",
+)
+load_landed = dg.define_asset_job(
+    "load_landed",
+    _LOAD,
+    executor_def=EXECUTOR,
+    description="Load what has landed, and build the marts.",
+)
+incremental_sync = dg.define_asset_job(
+    "incremental_sync",
+    _ALL,
+    executor_def=EXECUTOR,
+    description="Everything in one run: ask for changes, wait, land, load, build the marts.",
+)
+full_refresh = dg.define_asset_job(
+    "full_refresh",
+    _ALL,
+    executor_def=EXECUTOR,
+    config={"ops": {"export_request": {"config": {"full": True}}}},
+    description="As incremental_sync, but asks for everything anew.",
+)
+JOBS = (request_exports, land_exports, load_landed, incremental_sync, full_refresh)
+
+daily_sync = dg.build_schedule_from_partitioned_job(
+    request_exports,
+    name="daily_sync",
+    hour_of_day=2,
+    description="Asks for the day's changes at 02:00 UTC.",
+)
+
+
+@dg.sensor(
+    name="land_finished_exports",
+    jobs=[land_exports, load_landed],
+    minimum_interval_seconds=15,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Polls open exports, and starts the landing run of each that is complete.",
+)
+def land_finished_exports(
+    context: dg.SensorEvaluationContext, lake: LakeResource
+) -> dg.SensorResult | dg.SkipReason:
+    opened = lake.open()
+    waiting = [_step(opened, e) for e in opened.ledger.exports() if e.is_open]
+    requests = list(_wanted_runs(context.instance, opened))
+    if requests:
+        return dg.SensorResult(run_requests=requests)
+    return dg.SkipReason("; ".join(waiting) or "no export is open and nothing waits to be loaded")
+
+
+def _step(lake: Lake, export: Export) -> str:
+    """Take an export one step; say what it waits for."""
+    name = f"export {export.export_id} of {export.connection_id}"
+    try:
+        now = exports.advance_export(lake, export.export_id)
+    except EcwError as error:
+        return f"{name}: {error}"
+    if now.next_poll_at is None:
+        return f"{name}: {now.state} {now.error}".rstrip()
+    seconds = max(0, round((now.next_poll_at - lake.clock.now()).total_seconds()))
+    return f"{name}: {now.progress or now.error or now.state}, next poll in {seconds} s"
+
+
+def _wanted_runs(instance: dg.DagsterInstance, lake: Lake) -> Iterator[dg.RunRequest]:
+    """Level-triggered on the ledger: whatever waits and has no run gets one."""
+    for export in lake.ledger.exports():
+        if export.state not in ("completed", "landed"):
+            continue
+        states = {one.state for one in lake.ledger.types(export.export_id)}
+        job = land_exports if "pending" in states else load_landed
+        if states & {"pending", "landed"} and (
+            request := _run_for(instance, lake, export, job.name)
+        ):
+            yield request
+
+
+def _run_for(
+    instance: dg.DagsterInstance, lake: Lake, export: Export, job_name: str
+) -> dg.RunRequest | None:
+    tag = f"{EXPORT_TAG}/{export.export_id}"
+    runs = instance.get_runs(dg.RunsFilter(tags={tag: export.connection_id}))
+    if any(run.status in _ACTIVE for run in runs):
+        return None
+    attempts = sum(run.job_name == job_name for run in runs)
+    if attempts >= MOST_LANDING_RUNS:
+        return None
+    tags = {tag: export.connection_id} | range_tags(lake.ledger.days_of(export.export_id))
+    run_key = f"{job_name}-{export.export_id}-{attempts}"
+    return dg.RunRequest(run_key=run_key, job_name=job_name, tags=tags)
+
+
+def partition_days(first: str, last: str) -> Sequence[str]:
+    """The partition days from the first to the last."""
+    return DAYS.get_partition_keys_in_range(dg.PartitionKeyRange(first, last))

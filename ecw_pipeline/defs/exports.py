@@ -1,0 +1,90 @@
+"""Assets of the export itself: what was asked for, and the manifest that answered."""
+
+import dagster as dg
+
+from ecw_pipeline.defs.failures import RETRIES, first_error, spoken_failures
+from ecw_pipeline.defs.partitions import DAYS, ONE_RUN, exports_of_run
+from ecw_pipeline.defs.resources import LakeResource
+from ecw_pipeline.errors import EcwError
+from ecw_pipeline.ledger import Export
+from ecw_pipeline.stages import exports, landing
+from ecw_pipeline.stages.lake import Lake
+
+EXPORT_TAG = "ecw/export"
+
+
+class ExportConfig(dg.Config):
+    """How to ask: ``full`` asks for everything anew, whatever has landed."""
+
+    full: bool = False
+
+
+@dg.asset(
+    partitions_def=DAYS,
+    backfill_policy=ONE_RUN,
+    group_name="export_request",
+    kinds={"fhir"},
+    retry_policy=RETRIES,
+)
+def export_request(
+    context: dg.AssetExecutionContext, config: ExportConfig, lake: LakeResource
+) -> dg.MaterializeResult[None]:
+    """Ask every connection for the changes since what has landed; one export answers many days."""
+    with spoken_failures():
+        asked = _ask_all(lake.open(), context, config)
+    return dg.MaterializeResult(metadata=_summary(asked))
+
+
+def _ask_all(lake: Lake, context: dg.AssetExecutionContext, config: ExportConfig) -> list[Export]:
+    """Ask each connection; one that fails does not keep the others from being asked."""
+    asked: list[Export] = []
+    errors: list[EcwError] = []
+    for connection in lake.connections():
+        try:
+            days = context.partition_keys
+            found = exports.start_exports(lake, connection, days, is_full=config.full)
+        except EcwError as error:
+            errors.append(error)
+        else:
+            asked.extend(found)
+    tags = {f"{EXPORT_TAG}/{export.export_id}": export.connection_id for export in asked}
+    context.instance.add_run_tags(context.run_id, tags)
+    first_error(errors)
+    return asked
+
+
+@dg.asset(
+    deps=[export_request],
+    partitions_def=DAYS,
+    backfill_policy=ONE_RUN,
+    group_name="export_manifest",
+    kinds={"fhir", "json"},
+    retry_policy=RETRIES,
+)
+def export_manifest(
+    context: dg.AssetExecutionContext, lake: LakeResource
+) -> dg.MaterializeResult[None]:
+    """Wait for the exports of these days, keep their manifests, and fetch what was deleted."""
+    with spoken_failures():
+        arrived = _await_all(lake.open(), context)
+    return dg.MaterializeResult(metadata=_summary(arrived))
+
+
+def _await_all(lake: Lake, context: dg.AssetExecutionContext) -> list[Export]:
+    wanted = [export.export_id for export in exports_of_run(context, lake)]
+    arrived = exports.wait_for_exports(lake, wanted)
+    for export in arrived:
+        landing.land_side_files(lake, export)
+    return arrived
+
+
+def _summary(found: list[Export]) -> dict[str, dg.MetadataValue]:
+    lines = ["| export | connection | since | state | types |", "| --- | --- | --- | --- | --- |"]
+    for export in found:
+        words = exports.describe(export)
+        order = ("export_id", "connection_id", "since", "state", "types")
+        lines.append(f"| {' | '.join(words[name] for name in order)} |")
+    return {
+        "exports": dg.MetadataValue.int(len(found)),
+        "summary": dg.MetadataValue.md("\n".join(lines)),
+    }

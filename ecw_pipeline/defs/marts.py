@@ -1,0 +1,49 @@
+"""Assets of the marts: each one SQL file over `core`."""
+
+import re
+from collections.abc import Iterator, Mapping
+
+import dagster as dg
+
+from ecw_pipeline.defs.failures import spoken_failures
+from ecw_pipeline.defs.partitions import ONE_RUN
+from ecw_pipeline.defs.resources import LakeResource
+from ecw_pipeline.marts.catalog import Mart
+from ecw_pipeline.stages.loading import build_marts
+
+_CORE_TABLE = re.compile(r"\bcore\.([a-z0-9_]+)")
+
+
+def mart_assets(marts: Mapping[str, Mart], table_names: frozenset[str]) -> dg.AssetsDefinition:
+    """One multi-asset, so that all marts of a run are published in one step."""
+
+    @dg.multi_asset(
+        name="marts",
+        specs=[_spec(mart, table_names) for mart in marts.values()],
+        can_subset=True,
+        group_name="marts",
+        backfill_policy=ONE_RUN,
+    )
+    def build(
+        context: dg.AssetExecutionContext, lake: LakeResource
+    ) -> Iterator[dg.MaterializeResult[None]]:
+        chosen = sorted(key.path[-1] for key in context.selected_asset_keys)
+        with spoken_failures():
+            rows = build_marts(lake.open(), [marts[name] for name in chosen])
+        for name in chosen:
+            yield dg.MaterializeResult(
+                asset_key=["marts", name], metadata={"dagster/row_count": rows[name]}
+            )
+
+    return build
+
+
+def _spec(mart: Mart, table_names: frozenset[str]) -> dg.AssetSpec:
+    read = sorted(set(_CORE_TABLE.findall(mart.sql)) & table_names)
+    return dg.AssetSpec(
+        key=["marts", mart.name],
+        deps=[dg.AssetKey(["core", name]) for name in read],
+        description=mart.question,
+        kinds={"duckdb", "sql"},
+        metadata={"sql": dg.MetadataValue.md(f"```sql\n{mart.sql}\n```")},
+    )

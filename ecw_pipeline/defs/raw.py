@@ -1,0 +1,112 @@
+"""Assets of landing: one per resource type that has tables, and one for all other types."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import dagster as dg
+
+from ecw_pipeline.defs.exports import export_manifest
+from ecw_pipeline.defs.failures import RETRIES, first_error, spoken_failures
+from ecw_pipeline.defs.partitions import DAYS, ONE_RUN, exports_of_run
+from ecw_pipeline.defs.resources import LakeResource
+from ecw_pipeline.errors import EcwError
+from ecw_pipeline.ledger import Export
+from ecw_pipeline.stages.lake import Lake
+from ecw_pipeline.stages.landing import LandedCounts, land_type
+
+OTHER_TYPES = dg.AssetKey(["raw", "other_types"])
+NOTHING_LOST = "nothing_lost"
+
+
+def raw_assets(resource_types: Sequence[str]) -> list[dg.AssetsDefinition]:
+    """An asset per type; what a server sends beyond them lands with `raw/other_types`."""
+    known = [_raw_asset(name) for name in resource_types]
+    return [*known, _other_types(frozenset(resource_types))]
+
+
+def _raw_asset(resource_type: str) -> dg.AssetsDefinition:
+    key = dg.AssetKey(["raw", resource_type])
+
+    @dg.asset(key=key, check_specs=[_check_of(key)], **_common(f"{resource_type} as received."))
+    def raw(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult[None]:
+        with spoken_failures():
+            counts = _land(lake.open(), context, lambda name: name == resource_type)
+        return _result(key, counts)
+
+    return raw
+
+
+def _other_types(known: frozenset[str]) -> dg.AssetsDefinition:
+    text = "Every type that no table is made from, as received."
+
+    @dg.asset(key=OTHER_TYPES, check_specs=[_check_of(OTHER_TYPES)], **_common(text))
+    def other_types(
+        context: dg.AssetExecutionContext, lake: LakeResource
+    ) -> dg.MaterializeResult[None]:
+        with spoken_failures():
+            counts = _land(lake.open(), context, lambda name: name not in known)
+        return _result(OTHER_TYPES, counts)
+
+    return other_types
+
+
+def _common(description: str) -> dict[str, Any]:
+    return {
+        "deps": [export_manifest],
+        "description": description,
+        "partitions_def": DAYS,
+        "backfill_policy": ONE_RUN,
+        "group_name": "raw",
+        "kinds": {"ndjson"},
+        "retry_policy": RETRIES,
+    }
+
+
+def _check_of(key: dg.AssetKey) -> dg.AssetCheckSpec:
+    words = "Lines received are all landed or in quarantine, and as many as the manifest says."
+    return dg.AssetCheckSpec(NOTHING_LOST, asset=key, description=words)
+
+
+def _land(lake: Lake, context: dg.AssetExecutionContext, is_wanted: Any) -> list[LandedCounts]:
+    """Land the wanted types of the run's exports; one that fails does not stop the others."""
+    landed: list[LandedCounts] = []
+    errors: list[EcwError] = []
+    for export in exports_of_run(context, lake):
+        for resource_type in _types_of(lake, export):
+            if is_wanted(resource_type):
+                try:
+                    landed.append(land_type(lake, export, resource_type))
+                except EcwError as error:
+                    errors.append(error)
+    first_error(errors)
+    return landed
+
+
+def _types_of(lake: Lake, export: Export) -> list[str]:
+    return [one.resource_type for one in lake.ledger.types(export.export_id)]
+
+
+def _result(key: dg.AssetKey, counts: list[LandedCounts]) -> dg.MaterializeResult[None]:
+    received = sum(count.lines_received for count in counts)
+    landed = sum(count.lines_landed for count in counts)
+    quarantined = sum(count.lines_quarantined for count in counts)
+    differing = [count for count in counts if count.differs_from_manifest]
+    check = dg.AssetCheckResult(
+        check_name=NOTHING_LOST,
+        asset_key=key,
+        passed=received == landed + quarantined and not differing,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={
+            f"{count.resource_type} in {count.export_id}": (
+                f"manifest says {count.manifest_count}, received {count.lines_received}"
+            )
+            for count in differing
+        },
+    )
+    metadata = {
+        "lines_received": received,
+        "lines_landed": landed,
+        "lines_quarantined": quarantined,
+        "size_bytes": sum(count.size_bytes for count in counts),
+    }
+    return dg.MaterializeResult(metadata=metadata, check_results=[check])
