@@ -17,8 +17,12 @@ from importlib import resources as package_files
 from typing import Any
 
 PRIMITIVE_TYPES = frozenset(
-    "base64Binary boolean canonical code date dateTime decimal id instant integer markdown oid "
-    "positiveInt string time unsignedInt uri url uuid xhtml".split()
+    {
+        *("boolean", "integer", "positiveInt", "unsignedInt", "decimal"),
+        *("date", "dateTime", "instant", "time"),
+        *("string", "code", "id", "markdown", "xhtml", "base64Binary"),
+        *("uri", "url", "canonical", "oid", "uuid"),
+    }
 )
 # A resource whose type is known only from its own ``resourceType``: contained, Bundle entries.
 ANY_RESOURCE = "Resource"

@@ -84,7 +84,8 @@ class Emitter:
         if not node.source.is_many:
             found = self._accessed(self.sql_or_root(node.source), node.source, node.shape)
             return _without_nulls(found) if _may_hold_nulls(node.shape) else found
-        steps, source = [node.shape], node.source
+        steps = [node.shape]
+        source: Node = node.source
         while isinstance(source, Field) and source.source.is_many and not source.shape.is_list:
             steps.insert(0, source.shape)
             source = source.source

@@ -161,7 +161,7 @@ OPERATORS: dict[str, Function] = {
     "exists_many": Function((), BOOLEAN, "coalesce(len({0}) > 0, false)".format),
     "not": Function((), BOOLEAN, "(NOT {0})".format),
     "and": Function((), BOOLEAN, "({0} AND {1})".format),
-    "or": Function((), BOOLEAN, "({0} OR {1})".format),
+    "or": Function((), BOOLEAN, lambda *tests: f"({' OR '.join(tests)})"),
     "xor": Function((), BOOLEAN, "({0} <> {1})".format),
     "implies": Function((), BOOLEAN, "(NOT {0} OR {1})".format),
     "=": Function((), BOOLEAN, "({0} = {1})".format),

@@ -51,7 +51,7 @@ def key_columns(resource: str) -> KeyColumns:
 def reserved_names(resource: str) -> frozenset[str]:
     """Names a view's own columns may not have in the warehouse."""
     keys = {f"{snake_case(resource)}_id", "patient_id", "encounter_id"}
-    return keys | frozenset(_OTHER_RESERVED)
+    return frozenset(keys.union(_OTHER_RESERVED))
 
 
 def _key(name: str, path: str, description: str) -> ColumnDefinition:

@@ -2,30 +2,43 @@
 
 A moment is held as FHIR's own text. Its text covers an interval: ``2010-03`` all of March. Two
 moments compare when their intervals do not overlap, or are the same; otherwise the answer is
-empty. Times without an offset are taken as UTC.
+empty. Times without an offset are taken in the session's zone, which we set to UTC.
+(DuckDB's TIMESTAMP would drop the offsets: 10:00+02:00 would not equal 08:00Z.)
 
 Source: FHIRPath 2.0, "Equals" and "Comparison", date and time precision.
 """
 
-_LAST_INSTANT = "23:59:59.999999"
+import re
+
+_FIRST = "T00:00:00Z"
+_LAST = "T23:59:59.999999Z"
+_INSTANT = "TIMESTAMP WITH TIME ZONE"
+_LITERAL = re.compile(r"^'([0-9T:.Z+-]+)'$")
+_YEAR, _MONTH, _DAY = 4, 7, 10
 
 
 def low(text: str) -> str:
-    """The first instant a moment covers, as a UTC TIMESTAMP."""
-    return (
-        f"TRY_CAST(CASE length({text}) WHEN 4 THEN {text} || '-01-01' "
-        f"WHEN 7 THEN {text} || '-01' ELSE {text} END AS TIMESTAMP)"
+    """The first instant a moment covers."""
+    return _by_precision(
+        text,
+        {
+            _YEAR: f"{text} || '-01-01{_FIRST}'",
+            _MONTH: f"{text} || '-01{_FIRST}'",
+            _DAY: f"{text} || '{_FIRST}'",
+        },
     )
 
 
 def high(text: str) -> str:
-    """The last instant a moment covers, as a UTC TIMESTAMP."""
-    return (
-        f"CASE length({text}) WHEN 4 THEN TRY_CAST({text} || '-12-31 {_LAST_INSTANT}' AS TIMESTAMP)"
-        f" WHEN 7 THEN TRY_CAST({text} || '-01' AS TIMESTAMP) + INTERVAL 1 MONTH"
-        f" - INTERVAL 1 MICROSECOND"
-        f" WHEN 10 THEN TRY_CAST({text} || ' {_LAST_INSTANT}' AS TIMESTAMP)"
-        f" ELSE TRY_CAST({text} AS TIMESTAMP) END"
+    """The last instant a moment covers."""
+    month_end = f"CAST(last_day(TRY_CAST({text} || '-01' AS DATE)) AS VARCHAR)"
+    return _by_precision(
+        text,
+        {
+            _YEAR: f"{text} || '-12-31{_LAST}'",
+            _MONTH: f"{month_end} || '{_LAST}'",
+            _DAY: f"{text} || '{_LAST}'",
+        },
     )
 
 
@@ -61,6 +74,14 @@ def to_date_time(text: str) -> str:
 
 def to_time(text: str) -> str:
     return f"CASE WHEN TRY_CAST({text} AS TIME) IS NOT NULL THEN {text} END"
+
+
+def _by_precision(text: str, completed: dict[int, str]) -> str:
+    """Complete a text by its length; of a literal the length is known here."""
+    if known := _LITERAL.match(text):
+        return f"TRY_CAST({completed.get(len(known.group(1)), text)} AS {_INSTANT})"
+    cases = " ".join(f"WHEN {length} THEN {sql}" for length, sql in completed.items())
+    return f"TRY_CAST(CASE length({text}) {cases} ELSE {text} END AS {_INSTANT})"
 
 
 def _ordered(left: str, right: str, when_same: str) -> str:

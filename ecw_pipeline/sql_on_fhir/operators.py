@@ -73,7 +73,7 @@ def _equal_lists(resolver: Resolver, expression: syntax.Binary, left: Node, righ
 
     def ready(node: Node) -> Node:
         needed = function and not (kind == NUMBER and node.kind == NUMBER)
-        return resolver.mapped(node, function, kind, expression.at) if needed else node
+        return resolver.mapped(node, function, kind) if needed else node
 
     if kind == "moment" and not (left.is_many and right.is_many):
         sides = (resolver.one(left, expression.at), resolver.one(right, expression.at))
@@ -168,7 +168,7 @@ def joined(resolver: Resolver, function: str, left: Node, right: Node, at: int) 
 def _same_held(resolver: Resolver, node: Node, left: Node, right: Node, at: int) -> Node:
     """Numbers of two kinds meet as computed ones; everything else is held alike."""
     if family(node.kind) == NUMBER and left.kind != right.kind and node.kind != NUMBER:
-        return resolver.mapped(node, "number", NUMBER, at)
+        return resolver.mapped(node, "number", NUMBER)
     if left.kind != right.kind and node.kind not in PRIMITIVES:
         raise PathError(f"cannot put {left.kind} and {right.kind} in one collection", at)
     return node
@@ -182,7 +182,7 @@ def _membership(resolver: Resolver, expression: syntax.Binary, left: Node, right
     kind = _common_family(expression, left, right)
     items = resolver.many(items)
     if kind == NUMBER:
-        items = resolver.mapped(items, "number", NUMBER, expression.at)
+        items = resolver.mapped(items, "number", NUMBER)
         item = number(item)
     return Apply("has", (items, item), "boolean")
 

@@ -239,7 +239,7 @@ class Planner:
                 self._problems.add(definition.where, message)
             sql_type = requested or sql_type
         if node.kind == NUMBER and sql_type in {"VARCHAR", "JSON"}:
-            node = self._resolver.mapped(node, "text of number", "decimal", 0)
+            node = self._resolver.mapped(node, "text of number", "decimal")
         sql_type += "[]" * definition.is_collection
         is_nullable = nulls or not (definition.is_collection or _never_null(node))
         shown = None if fhir_type == ANYTHING else fhir_type

@@ -38,12 +38,15 @@ _URLS = {
 }
 
 
+TOP_POSITION = Position()
+
+
 @dataclass(frozen=True)
 class Scope:
     """What ``$this``, ``$index`` and ``%rowIndex`` are, and how many lambdas are around."""
 
     focus: Node
-    row_index: Node = Position()
+    row_index: Node = TOP_POSITION
     index: Node | None = None
     depth: int = 0
 
@@ -312,7 +315,7 @@ class Resolver:
         if node.shape is not None and node.kind not in PRIMITIVES:
             node.shape.is_whole = True
 
-    def mapped(self, node: Node, function: str, kind: str, at: int) -> Node:
+    def mapped(self, node: Node, function: str, kind: str) -> Node:
         """A conversion applied to one value, or to each of many."""
         if not node.is_many:
             return Apply(function, (node,), kind)
@@ -326,14 +329,14 @@ def _written(expression: syntax.Expression) -> Node:
             return Value(value, "string")
         case syntax.Truth(value=truth):
             return Value(truth, "boolean")
-        case syntax.Number(digits=digits, at=at):
-            return _number(digits, at)
+        case syntax.Number(digits=digits):
+            return _number(digits)
         case syntax.Moment():
             return _moment(expression)
     return Empty()
 
 
-def _number(digits: str, at: int) -> Node:
+def _number(digits: str) -> Node:
     if "." in digits:
         return Value(digits, "decimal")
     if int(digits[:20]) > 2**31 - 1:

@@ -7,7 +7,6 @@ functions of FHIRPath cannot be in a table.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import reduce
 from typing import TYPE_CHECKING
 
 from ecw_pipeline.fhir import structure
@@ -34,7 +33,8 @@ if TYPE_CHECKING:
     from ecw_pipeline.sql_on_fhir.resolver import Resolver, Scope
 
 _TYPE_NAMES = {"Boolean": "boolean", "String": "string", "Integer": "integer",
-               "Decimal": "decimal", "Date": "date", "DateTime": "dateTime", "Time": "time"}  # fmt: skip
+               "Decimal": "decimal", "Date": "date", "DateTime": "dateTime",
+               "Time": "time"}  # fmt: skip
 
 
 def where(resolver: Resolver, call: syntax.Call, scope: Scope) -> Node:
@@ -127,7 +127,7 @@ def iif(resolver: Resolver, call: syntax.Call, scope: Scope) -> Node:
     if len({family(node.kind) for node in known}) > 1:
         raise PathError("iif() must give one type on both sides", call.at)
     if len({node.kind for node in known}) > 1 and family(known[0].kind) == "number":
-        known = [resolver.mapped(n, "number", "number", call.at) for n in known]
+        known = [resolver.mapped(n, "number", "number") for n in known]
         results = [Empty() if n.kind == ANYTHING else known.pop(0) for n in list(results)]
         known = [node for node in results if node.kind != ANYTHING]
     is_many = any(node.is_many for node in known)
@@ -160,7 +160,7 @@ def as_type(resolver: Resolver, source: Node, type_name: str, at: int) -> Node:
         names = ", ".join(e.element_type for e in resolver.forms(source))
         raise PathError(f"`{source.name}` is never a {type_name}; it may be {names}", at)
     if source.kind == structure.ANY_RESOURCE and structure.is_resource(type_name):
-        return _contained(resolver, source, type_name)
+        return _contained(source, type_name)
     return source if _is_same_type(source.kind, type_name) else Empty()
 
 
@@ -172,7 +172,7 @@ def is_type(resolver: Resolver, source: Node, type_name: str, at: int) -> Node:
     if source.kind == ANYTHING:
         return Empty("boolean")
     if source.kind == structure.ANY_RESOURCE:
-        return exists_node(_contained(resolver, source, type_name))
+        return exists_node(_contained(source, type_name))
     return Value(_is_same_type(source.kind, type_name), "boolean")
 
 
@@ -205,7 +205,7 @@ def reference_key(resolver: Resolver, call: syntax.Call, scope: Scope) -> Node:
         raise PathError(f"getReferenceKey() needs a Reference, not {source.kind}", call.at)
     text = resolver.element(source, "reference", call.at)
     if not call.arguments:
-        return resolver.mapped(text, "reference_key", "id", call.at)
+        return resolver.mapped(text, "reference_key", "id")
     target = Value(_known_type(_type_argument(call), call.at), "code")
     if not text.is_many:
         return Apply("reference_key_to", (text, target), "id")
@@ -263,11 +263,10 @@ def _presence(resolver: Resolver, source: Node) -> Node:
     if not isinstance(source, Choice):
         return exists_node(source)
     forms = [resolver.field(source.source, element) for element in resolver.forms(source)]
-    tests = [exists_node(form) for form in forms]
-    return reduce(lambda left, right: Apply("or", (left, right), "boolean"), tests)
+    return Apply("or", tuple(exists_node(form) for form in forms), "boolean")
 
 
-def _contained(resolver: Resolver, source: Node, type_name: str) -> Node:
+def _contained(source: Node, type_name: str) -> Node:
     """Resources kept as JSON, of which those of one type are taken apart."""
     shape = Shape(type_name, type_name)
     shape.is_whole = True
