@@ -10,7 +10,7 @@ from pathlib import Path
 
 import typer
 
-from ecw_pipeline.cli import demo, export, query, sandbox, status
+from ecw_pipeline.cli import demo, dev, export, query, sandbox, status
 from ecw_pipeline.errors import EcwError
 from ecw_pipeline.files import machine_error
 
@@ -21,7 +21,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
-for group in (demo, sandbox, export, status, query):
+for group in (demo, sandbox, dev, export, status, query):
     group.add_to(app)
 
 _INTERRUPTED = 130

@@ -1,24 +1,21 @@
 """`ecw demo`: the whole pipeline against a sandbox, ending with answers."""
 
-import os
 import shutil
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Annotated, Any
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ecw_pipeline.cli.sandbox_connection import CONNECTION_ID, DAYS_THAT_PASS
 from ecw_pipeline.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from ecw_pipeline.cli.sandbox_connection import Population
     from ecw_pipeline.sandbox.server import RunningSandbox
     from ecw_pipeline.stages.lake import Lake
 
-CONNECTION_ID = "sandbox-demo"
-# The sandbox starts in the past, so that the days that pass in the demo end today.
-DAYS_THAT_PASS = 30
 
 QUESTIONS = {
     "How many resources did each sync bring, change and delete?": """
@@ -52,13 +49,15 @@ def run(
 
     Example: ecw demo --patients 200
     """
+    from ecw_pipeline.cli.sandbox_connection import new_population, open_sandbox
     from ecw_pipeline.cli.terminal import console
 
     started = time.monotonic()
-    with _sandbox(patients, seed) as running:
+    population = new_population(patients, seed)
+    with open_sandbox(0, population) as running:
         console.print(f"sandbox with {patients} made-up patients: {running.base_url}")
-        lake = _demo_lake(running)
-        _sync_twice(lake, running)
+        lake = _open_lake()
+        _sync_twice(lake, running, population)
     _answer(lake)
     seconds = time.monotonic() - started
     console.print(f"\ndone in {seconds:.0f} s", highlight=False)
@@ -66,17 +65,7 @@ def run(
     console.print("Dagster UI: make dev   then http://127.0.0.1:3000", highlight=False)
 
 
-@contextmanager
-def _sandbox(patients: int, seed: int) -> "Iterator[RunningSandbox]":
-    from ecw_pipeline.sandbox.server import SandboxConfig, running_sandbox
-
-    start = datetime.now(UTC).replace(microsecond=0) - timedelta(days=DAYS_THAT_PASS)
-    config = SandboxConfig(port=0, patients=patients, seed=seed, started_at=start)
-    with running_sandbox(config) as running:
-        yield running
-
-
-def _demo_lake(running: "RunningSandbox") -> "Lake":
+def _open_lake() -> "Lake":
     """A lake on the sandbox, empty but for itself.
 
     Raises:
@@ -85,16 +74,6 @@ def _demo_lake(running: "RunningSandbox") -> "Lake":
     from ecw_pipeline.cli.dagster_runs import prepare_dagster_home
     from ecw_pipeline.stages.lake import Lake
 
-    os.environ.update(
-        {
-            "ECW_PROVIDER": "smart-sandbox",
-            "ECW_CONNECTION_ID": CONNECTION_ID,
-            "ECLINICALWORKS_FHIR_ENDPOINT": running.base_url,
-            "ECLINICALWORKS_CLIENT_ID": running.config.client_id,
-            "ECLINICALWORKS_CLIENT_SECRET": running.config.client_secret,
-        }
-    )
-    os.environ.pop("ECW_CONNECTIONS", None)
     lake = Lake.from_environment()
     _start_afresh(lake)
     prepare_dagster_home(lake.settings)
@@ -115,26 +94,18 @@ def _start_afresh(lake: "Lake") -> None:
     lake.folder.warehouse.unlink(missing_ok=True)
 
 
-def _sync_twice(lake: "Lake", running: "RunningSandbox") -> None:
-    import httpx
-
+def _sync_twice(lake: "Lake", running: "RunningSandbox", population: "Population") -> None:
     from ecw_pipeline.cli.dagster_runs import run_job
+    from ecw_pipeline.cli.sandbox_connection import let_days_pass, remember
     from ecw_pipeline.cli.terminal import console
 
     today = lake.clock.now().date()
     run_job("full_refresh", str(today - timedelta(days=1)), lake, "first full sync")
-    advanced = httpx.post(
-        f"{running.server_url}/sandbox/advance", json={"days": DAYS_THAT_PASS}, timeout=60
-    )
-    console.print(f"{DAYS_THAT_PASS} days pass: {_in_words(advanced.json())}")
+    changes = let_days_pass(running, DAYS_THAT_PASS)
+    remember(lake.folder, replace(population, days_passed=DAYS_THAT_PASS))
+    words = ", ".join(f"{sum(counts.values())} {kind}" for kind, counts in changes.items())
+    console.print(f"{DAYS_THAT_PASS} days pass: {words} resources", highlight=False)
     run_job("incremental_sync", str(today), lake, "incremental sync")
-
-
-def _in_words(changes: dict[str, Any]) -> str:
-    totals = {
-        kind: sum(counts.values()) for kind, counts in changes.items() if isinstance(counts, dict)
-    }
-    return ", ".join(f"{count} {kind}" for kind, count in totals.items() if count)
 
 
 def _answer(lake: "Lake") -> None:

@@ -28,7 +28,7 @@ def run(
     from ecw_pipeline.stages.lake import Lake
 
     lake = Lake.from_environment()
-    state = {
+    state: dict[str, Any] = {
         "connections": [one.connection_id for one in lake.settings.connections()],
         "exports": _exports(lake),
         "tables": _tables(lake),

@@ -9,7 +9,7 @@ from ecw_pipeline.defs.partitions import ONE_RUN
 from ecw_pipeline.defs.raw import OTHER_TYPES
 from ecw_pipeline.defs.resources import LakeResource, WarehouseResource
 from ecw_pipeline.stages.loading import Loaded, load_exports
-from ecw_pipeline.stages.tables import Table
+from ecw_pipeline.stages.tables import Table, why_uncompilable
 from ecw_pipeline.warehouse.inspection import TableFacts, table_facts
 
 ONE_ROW_EACH = "one_row_per_resource"
@@ -32,23 +32,25 @@ def core_assets(tables: Sequence[Table]) -> dg.AssetsDefinition:
     ) -> Iterator[dg.MaterializeResult[None]]:
         with spoken_failures():
             loaded = load_exports(lake.open())
-        names = [key.path[-1] for key in context.selected_asset_keys]
+        chosen = sorted(key.path[-1] for key in context.selected_asset_keys)
+        names = [name for name in chosen if not why_uncompilable(by_name[name])]
         with warehouse.read() as connection:
             facts = {name: table_facts(connection, by_name[name].in_warehouse) for name in names}
-        for name in sorted(names):
+        for name in names:
             yield _result(by_name[name], facts[name], loaded)
 
     return core
 
 
 def _spec(table: Table) -> dg.AssetSpec:
+    schema = {} if why_uncompilable(table) else {"dagster/column_schema": _schema(table)}
     return dg.AssetSpec(
         key=["core", table.name],
         deps=[dg.AssetKey(["flat", table.name]), OTHER_TYPES],
         description=table.description,
         code_version=table.fingerprint,
         kinds={"duckdb"},
-        metadata={"dagster/column_schema": _schema(table)},
+        metadata=schema,
     )
 
 

@@ -1,7 +1,6 @@
 """Assets of landing: one per resource type that has tables, and one for all other types."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import dagster as dg
 
@@ -27,39 +26,34 @@ def raw_assets(resource_types: Sequence[str]) -> list[dg.AssetsDefinition]:
 def _raw_asset(resource_type: str) -> dg.AssetsDefinition:
     key = dg.AssetKey(["raw", resource_type])
 
-    @dg.asset(key=key, check_specs=[_check_of(key)], **_common(f"{resource_type} as received."))
-    def raw(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult[None]:
-        with spoken_failures():
-            counts = _land(lake.open(), context, lambda name: name == resource_type)
-        return _result(key, counts)
-
-    return raw
+    return _landing_asset(key, f"{resource_type} as received.", lambda name: name == resource_type)
 
 
 def _other_types(known: frozenset[str]) -> dg.AssetsDefinition:
     text = "Every type that no table is made from, as received."
+    return _landing_asset(OTHER_TYPES, text, lambda name: name not in known)
 
-    @dg.asset(key=OTHER_TYPES, check_specs=[_check_of(OTHER_TYPES)], **_common(text))
-    def other_types(
-        context: dg.AssetExecutionContext, lake: LakeResource
-    ) -> dg.MaterializeResult[None]:
+
+def _landing_asset(
+    key: dg.AssetKey, description: str, is_wanted: Callable[[str], bool]
+) -> dg.AssetsDefinition:
+    @dg.asset(
+        key=key,
+        deps=[export_manifest],
+        check_specs=[_check_of(key)],
+        description=description,
+        partitions_def=DAYS,
+        backfill_policy=ONE_RUN,
+        group_name="raw",
+        kinds={"ndjson"},
+        retry_policy=RETRIES,
+    )
+    def raw(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult[None]:
         with spoken_failures():
-            counts = _land(lake.open(), context, lambda name: name not in known)
-        return _result(OTHER_TYPES, counts)
+            counts = _land(lake.open(), context, is_wanted)
+        return _result(key, counts)
 
-    return other_types
-
-
-def _common(description: str) -> dict[str, Any]:
-    return {
-        "deps": [export_manifest],
-        "description": description,
-        "partitions_def": DAYS,
-        "backfill_policy": ONE_RUN,
-        "group_name": "raw",
-        "kinds": {"ndjson"},
-        "retry_policy": RETRIES,
-    }
+    return raw
 
 
 def _check_of(key: dg.AssetKey) -> dg.AssetCheckSpec:
@@ -67,7 +61,9 @@ def _check_of(key: dg.AssetKey) -> dg.AssetCheckSpec:
     return dg.AssetCheckSpec(NOTHING_LOST, asset=key, description=words)
 
 
-def _land(lake: Lake, context: dg.AssetExecutionContext, is_wanted: Any) -> list[LandedCounts]:
+def _land(
+    lake: Lake, context: dg.AssetExecutionContext, is_wanted: Callable[[str], bool]
+) -> list[LandedCounts]:
     """Land the wanted types of the run's exports; one that fails does not stop the others."""
     landed: list[LandedCounts] = []
     errors: list[EcwError] = []

@@ -35,7 +35,8 @@ def shape_of(resource_type: str) -> type[Envelope]:
     structure = type_structure(resource_type)
     if structure is None:
         return Envelope
-    return _struct(structure, (resource_type,), Envelope)
+    shape: type[Envelope] = _struct(structure, (resource_type,), Envelope)
+    return shape
 
 
 def _struct(structure: TypeStructure, inside: tuple[str, ...], base: type) -> Any:

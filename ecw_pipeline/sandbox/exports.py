@@ -2,6 +2,8 @@
 
 import itertools
 import secrets
+import shutil
+import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -25,6 +27,7 @@ from ecw_pipeline.sandbox.simulated_time import SimulatedTime
 from ecw_pipeline.sandbox.source import Selection, Source
 
 LINKS_LIVE = timedelta(hours=24)
+_PATIENCE_SECONDS = 5.0
 
 
 @dataclass
@@ -43,6 +46,7 @@ class Job:
     files: ExportFiles | None = None
     failure: str | None = None
     cancelled: threading.Event = field(default_factory=threading.Event)
+    thread: threading.Thread | None = None
 
 
 class ExportDesk:
@@ -53,11 +57,11 @@ class ExportDesk:
         config: SandboxConfig,
         source: Source,
         simulated: SimulatedTime,
-        folder: Path,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._config, self._source, self._simulated = config, source, simulated
-        self._folder, self._monotonic = folder, monotonic
+        self._monotonic = monotonic
+        self._folder: Path | None = None
         self._jobs: dict[str, Job] = {}
         self._numbers = itertools.count(1)
         self._lock = threading.Lock()
@@ -72,7 +76,8 @@ class ExportDesk:
             self._refuse_a_second(kick_off, client_id)
             job = self._new_job(kick_off, client_id, request_url)
             self._jobs[job.id] = job
-        threading.Thread(target=self._write, args=(job,), name=job.id, daemon=True).start()
+            job.thread = threading.Thread(target=self._write, args=(job,), daemon=True)
+        job.thread.start()
         return job
 
     def find(self, job_id: str, client_id: str) -> Job:
@@ -119,9 +124,15 @@ class ExportDesk:
         self._remove_files(job)
 
     def close(self) -> None:
-        """Stop every job; the folder is the caller's to remove."""
-        for job in list(self._jobs.values()):
+        """Stop every job and remove all files."""
+        jobs = list(self._jobs.values())
+        for job in jobs:
             job.cancelled.set()
+        for job in jobs:
+            if job.thread is not None:
+                job.thread.join(_PATIENCE_SECONDS)
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
 
     def manifest(self, job: Job, server_url: str) -> dict[str, Any]:
         """The reply to the last poll. Source: Bulk Data Access, "Response - Complete Status"."""
@@ -146,6 +157,11 @@ class ExportDesk:
             "deleted": items(files.deleted, "Bundle"),
             "error": [],
         }
+
+    def _own_folder(self) -> Path:
+        if self._folder is None:
+            self._folder = Path(tempfile.mkdtemp(prefix="ecw-sandbox-"))
+        return self._folder
 
     def _elapsed(self, job: Job) -> float:
         return self._monotonic() - job.started
@@ -173,7 +189,7 @@ class ExportDesk:
             transaction_at=self._simulated.now(day),
             started=self._monotonic(),
             expected_entries=self._source.expected_entries(selection),
-            writer=ExportWriter(self._folder / job_id, self._config.lines_per_file),
+            writer=ExportWriter(self._own_folder() / job_id, self._config.lines_per_file),
         )
 
     def _write(self, job: Job) -> None:

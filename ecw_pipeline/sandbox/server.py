@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import uvicorn
 from starlette.applications import Starlette
@@ -79,7 +78,6 @@ def create_app(config: SandboxConfig, clock: Clock | None = None) -> Starlette:
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         yield
         sandbox.exports.close()
-        sandbox.folder.cleanup()
 
     app = Starlette(
         routes=[*fhir_routes.ROUTES, *control_routes.ROUTES],
@@ -134,17 +132,15 @@ def running_sandbox(config: SandboxConfig) -> Iterator[RunningSandbox]:
 def _assemble(config: SandboxConfig, clock: Clock) -> Sandbox:
     source: Source = Population(config) if config.data is None else DataFolder(config)
     simulated = SimulatedTime(config.started_at)
-    folder = TemporaryDirectory(prefix="ecw-sandbox-", ignore_cleanup_errors=True)
     return Sandbox(
         config=config,
         clock=clock,
         source=source,
         simulated=simulated,
         tokens=TokenDesk(config, source.resource_types, clock),
-        exports=ExportDesk(config, source, simulated, Path(folder.name)),
+        exports=ExportDesk(config, source, simulated),
         limiter=RateLimiter(config.windows, config.tolerance_seconds),
         statistics=Statistics(),
-        folder=folder,
     )
 
 

@@ -1,7 +1,6 @@
 """Everything one running sandbox is made of, in one place the routes can reach."""
 
 from dataclasses import dataclass
-from tempfile import TemporaryDirectory
 
 from starlette.requests import Request
 
@@ -27,7 +26,6 @@ class Sandbox:
     exports: ExportDesk
     limiter: RateLimiter
     statistics: Statistics
-    folder: TemporaryDirectory[str]
 
 
 def sandbox_of(request: Request) -> Sandbox:

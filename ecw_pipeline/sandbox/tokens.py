@@ -53,7 +53,8 @@ class TokenDesk:
         self._grants: dict[str, Grant] = {}
         self._seen_jti: dict[str, float] = {}
         self._lock = threading.Lock()
-        types = ("*", *resource_types)
+        # Group may be asked for also where no Group is served: its exports need the scope.
+        types = dict.fromkeys(("*", "Group", *resource_types))
         self.scopes_supported = [f"system/{t}.{s}" for t in types for s in SCOPE_SUFFIXES]
 
     def issue(

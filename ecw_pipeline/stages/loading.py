@@ -29,6 +29,29 @@ from ecw_pipeline.warehouse.merge import (
 )
 from ecw_pipeline.warehouse.publish import publish
 
+_EXPORT_COLUMNS = (
+    "export_id",
+    "connection_id",
+    "level",
+    "since",
+    "transaction_time",
+    "state",
+    "requested_at",
+    "completed_at",
+    "error",
+)
+_FILE_COLUMNS = (
+    "export_id",
+    "kind",
+    "resource_type",
+    "sha256",
+    "size_bytes",
+    "manifest_count",
+    "lines_received",
+    "lines_landed",
+    "lines_quarantined",
+)
+
 
 @dataclass(frozen=True)
 class Loaded:
@@ -195,16 +218,15 @@ def _incoming(
 
 
 def _export_rows(lake: Lake) -> list[dict[str, Any]]:
-    names = ("export_id", "connection_id", "level", "since", "transaction_time", "state")
-    names += ("requested_at", "completed_at", "error")
-    return [{name: getattr(export, name) for name in names} for export in lake.ledger.exports()]
+    return [
+        {name: getattr(export, name) for name in _EXPORT_COLUMNS}
+        for export in lake.ledger.exports()
+    ]
 
 
 def _file_rows(lake: Lake, export: Export, ready: Sequence[str]) -> list[dict[str, Any]]:
-    names = ("export_id", "kind", "resource_type", "sha256", "size_bytes", "manifest_count")
-    names += ("lines_received", "lines_landed", "lines_quarantined")
     return [
-        {name: getattr(file, name) for name in names} | {"source_file": file.path}
+        {name: getattr(file, name) for name in _FILE_COLUMNS} | {"source_file": file.path}
         for file in lake.ledger.files(export.export_id)
         if file.path and (file.kind != "output" or file.resource_type in ready)
     ]
@@ -213,7 +235,7 @@ def _file_rows(lake: Lake, export: Export, ready: Sequence[str]) -> list[dict[st
 def _quarantine_rows(lake: Lake, export: Export, ready: Sequence[str]) -> list[dict[str, Any]]:
     """Where each refused line is and why; its text stays in the landing folder."""
     names = ("source_file", "source_line", "reason", "detail")
-    rows = []
+    rows: list[dict[str, Any]] = []
     for file in lake.ledger.files(export.export_id):
         if file.lines_quarantined and (file.kind != "output" or file.resource_type in ready):
             with paths_of(lake, export, file).quarantine.open(encoding="utf-8") as lines:

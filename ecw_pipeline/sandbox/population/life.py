@@ -69,7 +69,7 @@ def visit_starts(chart: Chart, person: Person) -> list[datetime]:
     last = person.died_at or chart.now - timedelta(days=1)
     lived = (last.date() - person.born_on).days - 1
     days = min(lived, _LONGEST_HISTORY_DAYS)
-    count = random.randint(2, 7) + 2 * person.is_diabetic
+    count = random.randint(3, 9) + 2 * person.is_diabetic
     ages = sorted((random.randint(0, max(0, days)) for _ in range(count)), reverse=True)
     starts = (working_hour(random, last - timedelta(days=age + 1)) for age in ages)
     return [start for start in starts if start.date() >= person.born_on]

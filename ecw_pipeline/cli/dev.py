@@ -1,0 +1,71 @@
+"""`ecw dev`: the Dagster UI and daemon, with a sandbox beside them if nothing is configured."""
+
+import signal
+import subprocess
+import sys
+from contextlib import ExitStack
+from dataclasses import replace
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from ecw_pipeline.settings import Settings
+
+_STOP_SECONDS = 20
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("dev")(run)
+
+
+def run(
+    port: Annotated[int, typer.Option(help="Port of the Dagster UI.")] = 3000,
+    sandbox_port: Annotated[int, typer.Option(help="Port of the sandbox.")] = 8090,
+) -> None:
+    """Open the Dagster UI with its daemon: schedules, sensors, backfills. Ctrl-C stops all of it.
+
+    Without a configured connection a sandbox runs beside it. Example: ecw dev --port 3001
+    """
+    from ecw_pipeline.cli.dagster_runs import prepare_dagster_home
+    from ecw_pipeline.cli.terminal import console
+    from ecw_pipeline.settings import Settings
+
+    signal.signal(signal.SIGTERM, _stop)
+    settings = Settings.from_environment()
+    with ExitStack() as stack:
+        if not (settings.client_id or settings.connections_file):
+            _open_sandbox_beside(stack, settings, sandbox_port)
+        prepare_dagster_home(settings)
+        console.print(f"Dagster UI: http://127.0.0.1:{port}   (Ctrl-C stops it)", highlight=False)
+        _run_dagster(port)
+
+
+def _open_sandbox_beside(stack: ExitStack, settings: "Settings", port: int) -> None:
+    """Serve the demo's population, one day later, so that there is something new to fetch."""
+    from ecw_pipeline.cli.sandbox_connection import open_sandbox, recall, remember
+    from ecw_pipeline.cli.terminal import console
+
+    known = recall(settings.folder)
+    population = replace(known, days_passed=known.days_passed + 1)
+    running = stack.enter_context(open_sandbox(port, population))
+    remember(settings.folder, population)
+    console.print(f"no connection is configured: using a sandbox at {running.base_url}")
+
+
+def _run_dagster(port: int) -> None:
+    """Run UI and daemon until they end or we are told to stop."""
+    command = [sys.executable, "-m", "dagster", "dev", "-m", "ecw_pipeline.definitions"]
+    command += ["--host", "127.0.0.1", "--port", str(port)]
+    with subprocess.Popen(command) as child:  # noqa: S603 - our own interpreter and words
+        try:
+            child.wait()
+        except (KeyboardInterrupt, SystemExit):
+            child.send_signal(signal.SIGINT)
+            child.wait(timeout=_STOP_SECONDS)
+
+
+def _stop(_number: int, _frame: FrameType | None) -> None:
+    raise SystemExit(0)
