@@ -217,8 +217,8 @@ OPERATORS: dict[str, Function] = {
     "time": Function((), "time", "TRY_CAST({0} AS TIME)".format),
     "instant": Function((), "instant", "TRY_CAST({0} AS TIMESTAMP WITH TIME ZONE)".format),
     # References
-    "reference_key": Function((), "id", references.key),
-    "reference_key_to": Function((), "id", references.key_to),
+    "reference_key": Function((), "id", references.key, repeats=True),
+    "reference_key_to": Function((), "id", references.key_to, repeats=True),
     # Boundaries
     "low number": Function((), NUMBER, boundaries.low_number, repeats=True),
     "high number": Function((), NUMBER, boundaries.high_number, repeats=True),
