@@ -70,6 +70,11 @@ def resource_types() -> tuple[str, ...]:
     return tuple(_definitions()["resources"])
 
 
+def type_names() -> tuple[str, ...]:
+    """Every type there is: primitives, data types, resources and the parts of resources."""
+    return (*sorted(PRIMITIVE_TYPES), *_definitions()["types"])
+
+
 def is_resource(type_name: str) -> bool:
     return type_name in _resource_set()
 

@@ -6,7 +6,6 @@ slower.) A select that does not iterate is part of the one around it.
 """
 
 from collections.abc import Iterator
-from textwrap import indent
 from typing import TypeAlias
 
 from ecw_pipeline.sql_on_fhir.emitter import Emitter, taken_apart
@@ -21,9 +20,8 @@ from ecw_pipeline.sql_on_fhir.plan import (
     Union,
     columns_of,
 )
-from ecw_pipeline.sql_on_fhir.quoting import identifier, literal
+from ecw_pipeline.sql_on_fhir.quoting import identifier, indented, literal
 
-_INDENT = "  "
 # What a row is made of: columns of its own, and lists that multiply it.
 _Item: TypeAlias = PlannedColumn | Part
 
@@ -42,7 +40,7 @@ def select_sql(plan: Plan, source: str) -> str:
     query = f"SELECT\n{_listed(inner)}\nFROM {source}{where}"
     for part in lists:
         row = identifier(names[id(part)])
-        query = f"SELECT * REPLACE (unnest({row}) AS {row})\nFROM (\n{indent(query, _INDENT)}\n)"
+        query = f"SELECT * REPLACE (unnest({row}) AS {row})\nFROM (\n{indented(query)}\n)"
     outer: list[str] = []
     for item in items:
         if isinstance(item, PlannedColumn):
@@ -52,7 +50,7 @@ def select_sql(plan: Plan, source: str) -> str:
         for column in columns_of(item):
             name = identifier(column.name)
             outer.append(f"{row}.{name} AS {name}")
-    return f"SELECT\n{_listed(outer)}\nFROM (\n{indent(query, _INDENT)}\n)"
+    return f"SELECT\n{_listed(outer)}\nFROM (\n{indented(query)}\n)"
 
 
 def column_sql(column: PlannedColumn, apart: frozenset[str]) -> str:
@@ -102,7 +100,7 @@ def _rows_sql(part: Part, apart: frozenset[str]) -> str:
     """A list of structs, one per row."""
     if isinstance(part, Union):
         branches = [_rows_sql(branch, apart) for branch in part.branches]
-        joined = ",\n".join(indent(branch, _INDENT) for branch in branches)
+        joined = ",\n".join(indented(branch) for branch in branches)
         return branches[0] if len(branches) == 1 else f"list_concat(\n{joined}\n)"
     if part.iteration is None:
         body, is_list = _body(part, apart)
@@ -124,7 +122,7 @@ def _iterated(rows: Rows, iteration: Iteration, apart: frozenset[str]) -> str:
         apart |= {iteration.variable}
     body, is_list = _body(rows, apart)
     head = f"lambda {iteration.variable}, {iteration.index}:"
-    result = f"list_transform({each}, {head}\n{indent(body, _INDENT)}\n)"
+    result = f"list_transform({each}, {head}\n{indented(body)}\n)"
     if is_list:
         result = f"flatten({result})"
     if not iteration.gives_null_row:
@@ -149,9 +147,7 @@ def _body(rows: Rows, apart: frozenset[str]) -> tuple[str, bool]:
     body = f"{{\n{_listed(fields)}\n}}"
     for n, part in enumerate(reversed(lists)):
         name = names[id(part)]
-        body = (
-            f"list_transform({_rows_sql(part, apart)}, lambda {name}:\n{indent(body, _INDENT)}\n)"
-        )
+        body = f"list_transform({_rows_sql(part, apart)}, lambda {name}:\n{indented(body)}\n)"
         body = f"flatten({body})" if n else body
     return body, bool(lists)
 
@@ -187,4 +183,4 @@ def _where(plan: Plan) -> str:
 
 
 def _listed(lines: list[str]) -> str:
-    return indent(",\n".join(lines), _INDENT)
+    return indented(",\n".join(lines))

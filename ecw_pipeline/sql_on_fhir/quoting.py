@@ -18,12 +18,22 @@ def identifier(name: str) -> str:
 
 
 def literal(text: str) -> str:
-    """Quote a value: ``it's`` → ``'it''s'``.
+    """Quote a value: ``it's`` → ``'it''s'``; a line break is written ``E'\\n'``.
+
+    The result is one line, so that laying out SQL cannot change a value.
 
     Raises:
         UnsupportedViewError: the text holds a NUL or half a surrogate pair.
     """
-    return "'" + _without_nul(text).replace("'", "''") + "'"
+    quoted = "'" + _without_nul(text).replace("'", "''") + "'"
+    if "\n" not in text:
+        return quoted
+    return "E" + quoted.replace("\\", "\\\\").replace("\n", "\\n")
+
+
+def indented(sql: str) -> str:
+    """Move SQL to the right. Only at line feeds, which no literal holds."""
+    return "\n".join(f"  {line}" for line in sql.split("\n"))
 
 
 def qualified(name: str) -> str:

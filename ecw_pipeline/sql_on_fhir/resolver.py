@@ -30,6 +30,8 @@ _PRIMITIVE_ELEMENTS = {
     "id": structure.Element("id", "string", False),
     "extension": structure.Element("extension", "Extension", True),
 }
+# DuckDB plans twice as long for every lambda inside a lambda; iterations count too.
+MAX_LAMBDAS = 10
 _ENVIRONMENT = {"resource": None, "rootResource": None, "context": None}
 _URLS = {
     "sct": "http://snomed.info/sct",
@@ -76,6 +78,8 @@ class Resolver:
         Raises:
             PathError: it has none, or none we support.
         """
+        if scope.depth > MAX_LAMBDAS:
+            raise PathError(f"functions nest more than {MAX_LAMBDAS} deep", expression.at)
         match expression:
             case syntax.This():
                 return scope.focus

@@ -312,8 +312,8 @@ def _known_type(name: str, at: int) -> str:
     name = _TYPE_NAMES.get(name, name)
     if name in PRIMITIVES or structure.type_structure(name) is not None:
         return name
-    known = [*PRIMITIVES, *structure.resource_types()]
-    raise PathError(f"{name} is not a type FHIR knows{did_you_mean(name, known)}", at)
+    hint = did_you_mean(name, structure.type_names())
+    raise PathError(f"{name} is not a type FHIR knows{hint}", at)
 
 
 def _is_same_type(kind: str, type_name: str) -> bool:

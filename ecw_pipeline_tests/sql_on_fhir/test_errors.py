@@ -1,0 +1,133 @@
+"""A wrong view is refused with all of its problems, each pointing at its place."""
+
+from typing import Any
+
+import pytest
+
+from ecw_pipeline.sql_on_fhir.compiler import ViewError, compile_view
+
+
+def refused(view: Any, **options: bool) -> ViewError:
+    with pytest.raises(ViewError) as caught:
+        compile_view(view, **options)
+    return caught.value
+
+
+def view_of(*paths: str, resource: str = "Observation") -> dict[str, Any]:
+    columns = [{"name": f"c{n}", "path": path} for n, path in enumerate(paths)]
+    return {"name": "tried", "resource": resource, "select": [{"column": columns}]}
+
+
+def test_all_problems_are_told_at_once_with_their_places() -> None:
+    error = refused(view_of("code.coding.frist()", "status = 1", "%unknown"))
+
+    assert [problem.where for problem in error.problems] == [
+        "select[0].column[0].path",
+        "select[0].column[1].path",
+        "select[0].column[2].path",
+    ]
+    assert str(error).startswith("view tried cannot be compiled:")
+
+
+def test_a_caret_stands_under_the_character() -> None:
+    lines = str(refused(view_of("code.coding.frist()"))).splitlines()
+
+    assert lines[-2].index("frist") == lines[-1].index("^")
+    assert "did you mean `first`?" in lines[1]
+
+
+def test_a_long_path_shows_only_the_part_that_matters() -> None:
+    error = refused(view_of("'" + "x" * 1_000_000 + "' + @@"))
+    assert len(str(error)) < 500
+
+
+@pytest.mark.parametrize(
+    ("path", "says"),
+    [
+        ("code.coding.where(code='", "not closed"),
+        ('"text"', "single quotes"),
+        ("code.", "expected a name after ."),
+        ("value", "choose one with value.ofType"),
+        ("value.ofType(Patient)", "never a Patient"),
+        ("value.ofType(Quantitty)", "did you mean `Quantity`?"),
+        ("subject.resolve()", "join the tables on getReferenceKey()"),
+        ("today()", "the same whenever it is made"),
+        ("status + 1", "needs numbers"),
+        ("status.where('x')", "expected true or false"),
+        ("code.upper()", "works on text"),
+        ("status.substring()", "takes 1 to 2 arguments"),
+        ("code.coding['a']", "an index must be an integer"),
+        ("$this", "a resource is not a value"),
+        ("$total", "not supported"),
+        ("5 'mg'", "quantities with units"),
+        ("@2024-01-01T10", "write the time to the second"),
+        ("'a\\q'", "unknown escape"),
+        ("(status", "expected )"),
+        ("status status", "unexpected 'status'"),
+    ],
+)
+def test_a_bad_path_is_explained(path: str, says: str) -> None:
+    assert says in str(refused(view_of(path)))
+
+
+def test_an_unknown_element_is_a_warning_with_a_suggestion() -> None:
+    compiled = compile_view(view_of("effectiveDate", "statuss"))
+
+    assert "did you mean `effectiveDateTime`?" in compiled.warnings[0]
+    assert "did you mean `status`?" in compiled.warnings[1]
+
+
+def test_the_json_name_of_a_choice_is_accepted_with_a_warning() -> None:
+    compiled = compile_view(view_of("effectiveDateTime"))
+    assert "effective.ofType(dateTime)" in compiled.warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"resource": "Patiant"}, "did you mean `Patient`?"),
+        ({"resource": 1}, "expected text"),
+        ({"resourceType": "Patient"}, "expected ViewDefinition"),
+        ({"fhirVersion": ["5.0.0"]}, "R4"),
+        ({"name": "two words"}, "is not a name"),
+        ({"select": "x"}, "expected a list"),
+        ({"select": [{"forEach": "code", "repeat": ["code"]}]}, "cannot stand in one select"),
+        ({"where": [{"path": "status"}]}, "expected true or false"),
+        ({"constant": [{"name": "x"}]}, "exactly one value[x]"),
+        ({"constant": [{"name": "x", "valueCode": "a"}, {"name": "x", "valueCode": "b"}]}, "twice"),
+    ],
+)
+def test_a_bad_view_is_explained(change: dict[str, Any], says: str) -> None:
+    assert says in str(refused(view_of("id") | change))
+
+
+def test_something_that_is_no_view_at_all_is_refused() -> None:
+    assert "expected a JSON object" in str(refused([]))
+
+
+def test_columns_may_not_differ_by_case_only() -> None:
+    columns = [{"name": "code", "path": "id"}, {"name": "Code", "path": "id"}]
+    error = refused({"resource": "Patient", "select": [{"column": columns}]})
+    assert "already named at select[0].column[0]" in str(error)
+
+
+def test_a_declared_type_must_fit_its_path() -> None:
+    column = {"name": "x", "path": "status", "type": "integer"}
+    error = refused({"resource": "Observation", "select": [{"column": [column]}]})
+    assert "declared integer, but its path gives code" in str(error)
+
+
+@pytest.mark.parametrize("tag", ["INT; DROP TABLE x", "DECIMAL(50,2)", "STRUCT(a INT)", "'"])
+def test_an_sql_type_we_do_not_write_is_refused(tag: str) -> None:
+    column = {"name": "x", "path": "id", "tag": [{"name": "ansi/type", "value": tag}]}
+    error = refused({"resource": "Observation", "select": [{"column": [column]}]})
+    assert "is not a type we write" in str(error)
+
+
+@pytest.mark.parametrize("name", ["patient_id", "observation_id", "source_line", "Export_Id"])
+def test_names_of_the_pipeline_are_reserved_only_in_the_pipeline(name: str) -> None:
+    column = {"name": name, "path": "id"}
+    view = {"resource": "Observation", "select": [{"column": [column]}]}
+
+    assert compile_view(view).columns[0].name == name
+    assert "leave it out or rename it" in str(refused(view, with_keys=True))
