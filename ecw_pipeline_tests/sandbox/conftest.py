@@ -1,0 +1,14 @@
+"""One sandbox shared by the tests that only read it."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from ecw_pipeline_tests.sandbox.harness import Visitor, quick, visiting
+
+
+@pytest.fixture(scope="session")
+def visitor() -> Iterator[Visitor]:
+    """A signed-in visitor of a twelve-patient sandbox at which no time passes."""
+    with visiting(quick(lines_per_file=200)) as someone:
+        yield someone.sign_in()
