@@ -59,6 +59,11 @@ def _substring(text: str, start: str, length: str = "") -> str:
     return f"CASE WHEN {start} >= 0 AND {start} < length({text}) THEN {cut} END"
 
 
+def _distinct(items: str) -> str:
+    # list_distinct would lose the order.
+    return f"list_filter({items}, lambda v, n: list_position({items}, v) = n)"
+
+
 def _join(items: str, separator: str = "''") -> str:
     return f"CASE WHEN len({items}) > 0 THEN array_to_string({items}, {separator}) END"
 
@@ -99,7 +104,7 @@ FUNCTIONS: dict[str, Function] = {
         repeats=True,
     ),
     "count": Function(("any*",), "integer", "CAST(coalesce(len({0}), 0) AS INTEGER)".format),
-    "distinct": Function(("any*",), "same*", "list_distinct({0})".format),
+    "distinct": Function(("any*",), "same*", _distinct, repeats=True),
     "isDistinct": Function(
         ("any*",), BOOLEAN, "coalesce(len({0}) = len(list_distinct({0})), true)".format,
         repeats=True,
@@ -198,7 +203,6 @@ OPERATORS: dict[str, Function] = {
     "negative": Function((), SAME, "(-{0})".format),
     "concatenated": Function((), "string", "({0} || {1})".format),
     "&": Function((), "string", "(coalesce({0}, '') || coalesce({1}, ''))".format),
-    "union": Function((), "same*", "list_distinct(list_concat({0}, {1}))".format),
     "combine": Function((), "same*", "list_concat({0}, {1})".format),
     "has": Function((), BOOLEAN,
                     "CASE WHEN {1} IS NOT NULL THEN coalesce(list_contains({0}, {1}), false) END"

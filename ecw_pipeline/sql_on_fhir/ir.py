@@ -77,9 +77,18 @@ class Guard:
 
     source: "Node"
     condition: "Node"
-    kind: str
-    shape: Shape | None
-    is_many: bool = False
+
+    @property
+    def kind(self) -> str:
+        return self.source.kind
+
+    @property
+    def shape(self) -> Shape | None:
+        return self.source.shape
+
+    @property
+    def is_many(self) -> bool:
+        return False
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from ecw_pipeline.sql_on_fhir import syntax
 from ecw_pipeline.sql_on_fhir.ir import Apply, Empty, Node, Value
 from ecw_pipeline.sql_on_fhir.kinds import ANYTHING, INTEGERS, NUMBER, PRIMITIVES, family
 from ecw_pipeline.sql_on_fhir.problems import PathError
+from ecw_pipeline.sql_on_fhir.shapes import whole_shape
 
 if TYPE_CHECKING:
     from ecw_pipeline.sql_on_fhir.resolver import Resolver, Scope
@@ -156,13 +157,19 @@ def joined(resolver: Resolver, function: str, left: Node, right: Node, at: int) 
         known = right if left.kind == ANYTHING else left
         if known.kind == ANYTHING:
             return known
-        return Apply(function, (resolver.many(known), Empty()), known.kind, is_many=True)
+        both = Apply("combine", (resolver.many(known), Empty()), known.kind, True, known.shape)
+        return _once_each(both) if function == "union" else both
     if family(left.kind) != family(right.kind):
         raise PathError(f"cannot put {left.kind} and {right.kind} in one collection", at)
     sides = tuple(resolver.many(_same_held(resolver, n, left, right, at)) for n in (left, right))
     for side in sides:
         resolver.take_whole(side)
-    return Apply(function, sides, sides[0].kind, is_many=True)
+    both = Apply("combine", sides, sides[0].kind, True, whole_shape(sides[0].kind))
+    return _once_each(both) if function == "union" else both
+
+
+def _once_each(node: Apply) -> Node:
+    return Apply("distinct", (node,), node.kind, is_many=True, shape=node.shape)
 
 
 def _same_held(resolver: Resolver, node: Node, left: Node, right: Node, at: int) -> Node:

@@ -14,6 +14,7 @@ from ecw_pipeline.sql_on_fhir.ir import (
     Choice,
     Empty,
     Field,
+    Guard,
     Node,
     Position,
     Root,
@@ -33,6 +34,7 @@ from ecw_pipeline.sql_on_fhir.parser import parse
 from ecw_pipeline.sql_on_fhir.problems import PathError, Problems, did_you_mean
 from ecw_pipeline.sql_on_fhir.resolver import Resolver, Scope
 from ecw_pipeline.sql_on_fhir.shapes import Shape
+from ecw_pipeline.sql_on_fhir.special_forms import exists_node
 from ecw_pipeline.sql_on_fhir.view_definition import (
     ColumnDefinition,
     SelectDefinition,
@@ -170,10 +172,13 @@ class Planner:
         else:
             where = f"{select.where}.{select.directive}"
             source = self._resolved(select.paths[0], where, scope)
-        item = Variable(variable, source.kind, source.shape)
-        inner = Scope(
-            Empty() if source.kind == ANYTHING else item, Position(index), depth=scope.depth + 1
-        )
+        item: Node = Variable(variable, source.kind, source.shape)
+        if source.kind == ANYTHING:
+            item = Empty()
+        elif _is_root(source):
+            # The resource is no value to put in a list: iterate over whether it is there.
+            item, source = self._root, Guard(Value(0, "integer"), exists_node(source))
+        inner = Scope(item, Position(index), depth=scope.depth + 1)
         gives_null_row = select.directive == "forEachOrNull"
         return Iteration(source, variable, index, gives_null_row), inner
 
@@ -310,6 +315,11 @@ class Planner:
                 self._problems.add(column.definition.where, message)
         if not seen:
             self._problems.add("select", "the view has no columns")
+
+
+def _is_root(node: Node) -> bool:
+    """The resource itself, perhaps under conditions."""
+    return isinstance(node, Root) or (isinstance(node, Guard) and _is_root(node.source))
 
 
 def _never_null(node: Node) -> bool:

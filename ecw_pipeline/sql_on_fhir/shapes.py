@@ -67,3 +67,12 @@ class Shape:
         else:
             item = "JSON" if self.is_json else self._inside()
         return [item] if self.is_list else item
+
+
+def whole_shape(kind: str) -> Shape | None:
+    """The shape of elements that come from several places: JSON, taken apart where needed."""
+    if kind in PRIMITIVES:
+        return None
+    shape = Shape(kind, kind)
+    shape.is_whole = True
+    return shape

@@ -27,7 +27,7 @@ from ecw_pipeline.sql_on_fhir.ir import (
 )
 from ecw_pipeline.sql_on_fhir.kinds import ANYTHING, INTEGERS, PRIMITIVES, family
 from ecw_pipeline.sql_on_fhir.problems import PathError, did_you_mean
-from ecw_pipeline.sql_on_fhir.shapes import Shape
+from ecw_pipeline.sql_on_fhir.shapes import whole_shape
 
 if TYPE_CHECKING:
     from ecw_pipeline.sql_on_fhir.resolver import Resolver, Scope
@@ -47,7 +47,7 @@ def filtered(resolver: Resolver, source: Node, test: syntax.Expression, scope: S
     if not source.is_many:
         inner = scope.entered(source, Position())
         condition = resolver.truth(resolver.resolve(test, inner), test.at)
-        return Guard(source, condition, source.kind, source.shape)
+        return Guard(source, condition)
     item, index, inner = _entered(source, scope)
     condition = resolver.truth(resolver.resolve(test, inner), test.at)
     return Filter(source, item, index, condition, source.kind, source.shape)
@@ -134,9 +134,9 @@ def iif(resolver: Resolver, call: syntax.Call, scope: Scope) -> Node:
     if is_many:
         results = [node if node.kind == ANYTHING else resolver.many(node) for node in results]
     branches = (*results, Empty())[:2]
-    shape = known[0].shape
     for node in known:
         resolver.take_whole(node)
+    shape = whole_shape(known[0].kind)
     return Apply("if", (condition, *branches), known[0].kind, is_many, shape)
 
 
@@ -268,8 +268,7 @@ def _presence(resolver: Resolver, source: Node) -> Node:
 
 def _contained(source: Node, type_name: str) -> Node:
     """Resources kept as JSON, of which those of one type are taken apart."""
-    shape = Shape(type_name, type_name)
-    shape.is_whole = True
+    shape = whole_shape(type_name)
     target = Value(type_name, "code")
     if not source.is_many:
         return Apply("resource_of", (source, target), type_name, shape=shape)

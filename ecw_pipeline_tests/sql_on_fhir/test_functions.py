@@ -177,3 +177,33 @@ def test_a_complex_element_can_be_entered_and_taken_whole() -> None:
     assert run_view(view, [patient]).rows == [
         {"whole": '{"family":"F","use":"old"}', "family": "F"}
     ]
+
+
+def rows_of(*selects: dict[str, Any]) -> list[dict[str, Any]]:
+    return run_view({"resource": "Patient", "select": list(selects)}, [PATIENT]).rows
+
+
+@pytest.mark.parametrize(
+    ("path", "column", "expected"),
+    [
+        ("$this", "id", ["p1"]),
+        ("where(active)", "id", ["p1"]),
+        ("where(active.not())", "id", []),
+        ("name.first()", "family", ["O'Neil"]),
+        ("name.given", "$this", ["Bea", "Cy"]),
+        ("'b' | 'a' | 'b'", "$this", ["b", "a"]),
+        ("name | contact.name", "family", ["O'Neil", "Smith"]),
+        ("iif(active, name, contact.name)", "family", ["O'Neil", "Smith"]),
+        ("contained.ofType(Organization)", "name", ["Clinic"]),
+        ("name", "%resource.id", ["p1", "p1"]),
+    ],
+)
+def test_what_a_view_may_iterate_over(path: str, column: str, expected: list[str]) -> None:
+    rows = rows_of({"forEach": path, "column": [{"name": "v", "path": column}]})
+    assert [row["v"] for row in rows] == expected
+
+
+def test_a_node_of_a_walk_can_be_entered_and_taken_whole() -> None:
+    columns = [{"name": "url", "path": "url"}, {"name": "whole", "path": "$this"}]
+    (row,) = rows_of({"repeat": ["extension"], "column": columns})
+    assert row == {"url": "size", "whole": '{"url":"size","valueDecimal":"1.10"}'}
