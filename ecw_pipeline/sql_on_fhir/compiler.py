@@ -113,6 +113,7 @@ def compile_view(view: Mapping[str, Any], *, with_keys: bool = False) -> Compile
         if with_keys and not problems.found:
             plan = _with_keys(plan, planner, definition, problems)
         problems.raise_any(name)
+        select_sql(plan, "anything")  # what cannot be written is refused now, not at run time
         return _compiled(definition, plan, problems)
     except RecursionError as error:
         raise UnsupportedViewError(f"view {name}: nested too deeply") from error

@@ -99,9 +99,13 @@ class Plan:
 
 
 def columns_of(part: Part) -> Iterator[PlannedColumn]:
-    """The columns a part gives, in the table's order; a union's are its first branch's."""
+    """The columns a part gives, in the table's order.
+
+    A union's are its first branch's, nullable when they are in any branch.
+    """
     if isinstance(part, Union):
-        yield from columns_of(part.branches[0])
+        for same in zip(*map(columns_of, part.branches), strict=False):
+            yield replace(same[0], is_nullable=any(column.is_nullable for column in same))
         return
     yield from part.columns
     for inner in part.parts:

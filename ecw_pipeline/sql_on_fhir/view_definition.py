@@ -14,7 +14,7 @@ from typing import Any
 from ecw_pipeline.sql_on_fhir.problems import Problems
 
 MAX_SELECT_DEPTH = 100
-_NAME = re.compile(r"^[A-Za-z][A-Za-z0-9_]*$")
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _DIRECTIVES = ("forEach", "forEachOrNull", "repeat")
 _SQL_TYPE_TAG = "ansi/type"
 
@@ -103,7 +103,7 @@ class _Reader:
         if versions and not any(str(version).startswith("4.") for version in listed):
             self._problems.add("fhirVersion", "this compiler reads R4 (4.0.1): not among them")
         name = view.get("name")
-        if isinstance(name, str) and not _NAME.match(name):
+        if isinstance(name, str) and not _NAME.fullmatch(name):
             self._problems.add("name", f"{name!r} is not a name (letters, digits, _)")
 
     def constants(self, view: Mapping[str, Any]) -> dict[str, Constant]:
@@ -118,7 +118,7 @@ class _Reader:
 
     def _constant(self, item: Mapping[str, Any], where: str) -> Constant:
         name = self.required_text(item, "name", where)
-        if name and not _NAME.match(name):
+        if name and not _NAME.fullmatch(name):
             self._problems.add(where, f"{name!r} is not a name (letters, digits, _)")
         values = [key for key in item if key.startswith("value") and item[key] is not None]
         if len(values) != 1:
@@ -177,7 +177,7 @@ class _Reader:
     def _column(self, item: Any, where: str) -> ColumnDefinition:
         item = self.mapping(item, where)
         name = self.required_text(item, "name", where)
-        if name and not _NAME.match(name):
+        if name and not _NAME.fullmatch(name):
             self._problems.add(where, f"{name!r} is not a column name (letters, digits, _)")
         collection = item.get("collection", False)
         if not isinstance(collection, bool):

@@ -90,6 +90,7 @@ def test_the_json_name_of_a_choice_is_accepted_with_a_warning() -> None:
         ({"resourceType": "Patient"}, "expected ViewDefinition"),
         ({"fhirVersion": ["5.0.0"]}, "R4"),
         ({"name": "two words"}, "is not a name"),
+        ({"name": "ends_in_a_line_break\n"}, "is not a name"),
         ({"select": "x"}, "expected a list"),
         ({"select": [{"forEach": "code", "repeat": ["code"]}]}, "cannot stand in one select"),
         ({"where": [{"path": "status"}]}, "expected true or false"),

@@ -42,6 +42,12 @@ def test_what_sql_cannot_carry_is_refused(text: str) -> None:
         literal(text)
 
 
+def test_a_nul_in_a_view_is_refused_when_it_is_compiled() -> None:
+    view = {"resource": "Patient", "select": [{"column": [{"name": "v", "path": "'a\0b'"}]}]}
+    with pytest.raises(UnsupportedViewError, match="NUL"):
+        compile_view(view)
+
+
 @settings(max_examples=40, deadline=None)
 @given(TEXT)
 def test_any_constant_comes_out_as_it_went_in(text: str) -> None:

@@ -74,6 +74,13 @@ def test_only_what_can_be_empty_is_nullable() -> None:
     assert never == ["has_code", "profiles"]
 
 
+def test_a_union_is_nullable_when_any_branch_is() -> None:
+    always = {"column": [{"name": "v", "path": "name.exists()"}]}
+    perhaps = {"column": [{"name": "v", "path": "active"}]}
+    view = {"resource": "Patient", "select": [{"unionAll": [always, perhaps]}]}
+    assert compile_view(view).columns[0].is_nullable
+
+
 def test_keys_stand_around_the_columns_of_the_view() -> None:
     names = list(types(compile_view(VIEW, with_keys=True)))
     assert names[:3] == ["observation_id", "patient_id", "encounter_id"]
