@@ -7,6 +7,7 @@ in `fhir_client/providers.py`.
 import os
 import re
 import tomllib
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -19,7 +20,11 @@ from ecw_pipeline.layout import DataFolder
 
 ExportLevel = Literal["system", "patient", "group"]
 
-_CONNECTION_ID = re.compile(r"^[a-z0-9][a-z0-9_-]{0,62}$")
+MINUTES_OF_A_YEAR = 525_600
+
+# The two ways to say where a connection's secret is, in the connections file.
+_SECRET_KEYS = ("client_secret_env", "client_secret_file")
+_CONNECTION_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
 
 def _type_list(value: object) -> object:
@@ -32,6 +37,19 @@ def _type_list(value: object) -> object:
         if not is_type_name(name):
             raise ValueError(f"{name!r} is not a FHIR resource type (example: Patient,Observation)")
     return wanted
+
+
+def _day(value: str) -> str:
+    try:
+        return date.fromisoformat(value).isoformat()
+    except ValueError:
+        raise ValueError("write a day like 2026-01-31") from None
+
+
+def _folder_name(value: str) -> str:
+    if not _CONNECTION_ID.fullmatch(value):
+        raise ValueError("use lower-case letters, digits, - and _ (it names a folder)")
+    return value
 
 
 class ConnectionSettings(BaseModel):
@@ -53,20 +71,18 @@ class ConnectionSettings(BaseModel):
     windows: tuple[str, ...] = ()
 
     _types = field_validator("resource_types", mode="before")(_type_list)
-
-    @field_validator("connection_id")
-    @classmethod
-    def _is_a_folder_name(cls, value: str) -> str:
-        if not _CONNECTION_ID.match(value):
-            raise ValueError("use lower-case letters, digits, - and _ (it names a folder)")
-        return value
+    _connection_id = field_validator("connection_id")(_folder_name)
 
 
 class Settings(BaseSettings):
     """What the environment says. README, "Configuration", explains each."""
 
     model_config = SettingsConfigDict(
-        env_file=".env", env_file_encoding="utf-8", extra="ignore", frozen=True
+        env_file=".env",
+        env_file_encoding="utf-8",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
     )
 
     data: Path = Field(Path("data"), validation_alias="ECW_DATA")
@@ -88,11 +104,13 @@ class Settings(BaseSettings):
     windows: Annotated[tuple[str, ...], NoDecode] = Field((), validation_alias="ECW_RATE_WINDOWS")
     view_definitions: Path | None = Field(None, validation_alias="ECW_VIEW_DEFINITIONS")
     export_deadline_minutes: float = Field(
-        180.0, gt=0, validation_alias="ECW_EXPORT_DEADLINE_MINUTES"
+        180.0, gt=0, le=MINUTES_OF_A_YEAR, validation_alias="ECW_EXPORT_DEADLINE_MINUTES"
     )
     partitions_start: str = Field("2026-01-01", validation_alias="ECW_PARTITIONS_START")
 
     _types = field_validator("resource_types", mode="before")(_type_list)
+    _connection_id = field_validator("connection_id")(_folder_name)
+    _start = field_validator("partitions_start")(_day)
 
     @field_validator("windows", mode="before")
     @classmethod
@@ -110,6 +128,8 @@ class Settings(BaseSettings):
             return cls()
         except ValidationError as error:
             raise ConfigurationError(*_in_words(error, "the environment or .env")) from None
+        except UnicodeDecodeError as error:
+            raise ConfigurationError(".env is not UTF-8 text", "save it as UTF-8") from error
 
     @property
     def folder(self) -> DataFolder:
@@ -167,7 +187,7 @@ def _connection(path: Path, name: str, table: Any) -> ConnectionSettings:
             f"{where} holds a secret",
             "name the variable or file that holds it: client_secret_env or client_secret_file",
         )
-    fields = {key: value for key, value in table.items() if not key.startswith("client_secret_")}
+    fields = {key: value for key, value in table.items() if key not in _SECRET_KEYS}
     secret = _secret(where, table)
     try:
         return ConnectionSettings(connection_id=name, client_secret=secret, **fields)
@@ -176,7 +196,7 @@ def _connection(path: Path, name: str, table: Any) -> ConnectionSettings:
 
 
 def _secret(where: str, table: dict[str, Any]) -> SecretStr | None:
-    variable, file = table.get("client_secret_env"), table.get("client_secret_file")
+    variable, file = (table.get(key) for key in _SECRET_KEYS)
     if variable is not None:
         if not os.environ.get(str(variable)):
             raise ConfigurationError(
@@ -201,6 +221,10 @@ def read_secret_file(path: Path, setting: str) -> str:
         raise ConfigurationError(
             f"{setting} names {path}, which cannot be read: {error.strerror}",
             f"correct {setting}",
+        ) from error
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(
+            f"{setting} names {path}, which is not UTF-8 text", f"correct {setting}"
         ) from error
     if mode & 0o077:
         raise ConfigurationError(

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from ecw_pipeline.errors import BadDataError
 
 _INSTANT = re.compile(
-    r"^(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2})(?:\.(\d{1,9}))?(Z|[+-]\d{2}:\d{2})$",
+    r"(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2})(?:\.(\d{1,9}))?(Z|[+-]\d{2}:\d{2})",
 )
 
 
@@ -19,7 +19,7 @@ def parse_instant(text: str) -> datetime:
     Raises:
         BadDataError: the text is not an instant.
     """
-    match = _INSTANT.match(text)
+    match = _INSTANT.fullmatch(text)
     if match is None:
         raise BadDataError("not a FHIR instant (expected 2024-01-31T12:00:00Z)")
     seconds, fraction, zone = match.groups()

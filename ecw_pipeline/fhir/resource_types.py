@@ -16,7 +16,7 @@ ENHANCED_TYPES = ("DiagnosticReport", "CarePlan", "Encounter", "Communication", 
 BRIEF_TYPES = STANDARD_TYPES + ENHANCED_TYPES
 
 _WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
-_TYPE_NAME = re.compile(r"^[A-Z][A-Za-z]{0,63}$")
+_TYPE_NAME = re.compile(r"[A-Z][A-Za-z]{0,63}")
 
 
 def snake_case(resource_type: str) -> str:
@@ -26,4 +26,4 @@ def snake_case(resource_type: str) -> str:
 
 def is_type_name(text: str) -> bool:
     """Whether ``text`` can be the name of a resource type, and so of a folder."""
-    return _TYPE_NAME.match(text) is not None
+    return _TYPE_NAME.fullmatch(text) is not None

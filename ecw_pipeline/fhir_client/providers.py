@@ -4,6 +4,7 @@ A preset is data: every difference between services is a value here.
 """
 
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
@@ -151,12 +152,21 @@ def _require(settings: ConnectionSettings, level: ExportLevel, auth_kind: AuthKi
 
 def is_loopback(host: str | None) -> bool:
     """Whether a URL's host is this machine."""
-    return host in ("localhost", "::1") or (host or "").startswith("127.")
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host or "").is_loopback
+    except ValueError:  # a name, 127.0.0.1.example.org say
+        return False
 
 
 def _checked_url(url: str) -> str:
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    try:
+        parts = urlsplit(url)
+        is_url = parts.scheme in ("http", "https") and bool(parts.hostname)
+    except ValueError:
+        is_url = False
+    if not is_url:
         raise ConfigurationError(
             f"ECLINICALWORKS_FHIR_ENDPOINT is not a URL: {url!r}",
             "write it like https://fhir.example.org/fhir/r4",
@@ -181,7 +191,7 @@ def parse_window(text: str) -> Window:
     limit, _, span = text.partition("/")
     unit = span.lstrip("0123456789")
     count = span.removesuffix(unit) or "1"
-    if not limit.isdigit() or int(limit) < 1 or unit not in _SPANS or int(count) < 1:
+    if not limit.isdecimal() or int(limit) < 1 or unit not in _SPANS or int(count) < 1:
         raise ConfigurationError(
             f"ECW_RATE_WINDOWS: {text!r} is not a window", "write 7/1s,14/2s,250/1min,100000/1day"
         )

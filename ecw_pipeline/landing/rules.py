@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 # FHIR R4, "Data Types", id. Servers in the wild exceed 64 characters; tables do not mind.
-_ID = re.compile(r"^[A-Za-z0-9\-._]{1,256}$")
+_ID = re.compile(r"[A-Za-z0-9\-._]{1,256}")
 
 REASONS: Mapping[str, str] = MappingProxyType(
     {
@@ -41,6 +41,6 @@ def judge_identity(
         return Refusal("other_resource_type")
     if not resource_id:
         return Refusal("no_id")
-    if not isinstance(resource_id, str) or not _ID.match(resource_id):
+    if not isinstance(resource_id, str) or not _ID.fullmatch(resource_id):
         return Refusal("bad_id", "$.id")
     return None

@@ -1,0 +1,1 @@
+"""Tests of Bulk Data: messages, protocol, planning, download, client."""

@@ -1,0 +1,1 @@
+"""Tests of the FHIR client: presets, budget, transport, tokens, session."""

@@ -1,0 +1,1 @@
+"""Tests of landing: lines, rules, decimals, screening."""
