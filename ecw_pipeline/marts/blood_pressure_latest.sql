@@ -1,0 +1,63 @@
+-- What is each patient's latest blood pressure, and is it below 140/90?
+-- Grain: one row per patient with a reading. Key: (connection_id, patient_id).
+-- A reading has a systolic (LOINC 8480-6) and a diastolic value (8462-4), as components of one
+-- observation or as two observations of the same moment; status final, amended or corrected. Of
+-- several readings at the latest moment, that of the greatest observation_id is taken.
+-- has_hypertension: an active condition of ICD-10-CM I10 to I13, I15 or I16, or SNOMED CT
+-- 38341003 or 59621000. This approximates CMS165; it is no certified measure.
+WITH usable AS (
+    SELECT connection_id, observation_id, patient_id, effective_at, loinc_code, value_quantity
+    FROM core.observation
+    WHERE status IN ('final', 'amended', 'corrected') AND patient_id IS NOT NULL
+),
+measured AS (
+    SELECT
+        o.connection_id, o.patient_id, o.effective_at, o.observation_id,
+        o.observation_id AS reading, c.code AS side, c.value_quantity AS mm_hg
+    FROM usable AS o
+    JOIN core.observation_component AS c USING (connection_id, observation_id)
+    WHERE c.code IN ('8480-6', '8462-4') AND c.value_quantity IS NOT NULL
+    UNION ALL
+    SELECT
+        connection_id, patient_id, effective_at, observation_id,
+        'at ' || effective_at::VARCHAR, loinc_code, value_quantity
+    FROM usable
+    WHERE loinc_code IN ('8480-6', '8462-4') AND value_quantity IS NOT NULL
+),
+reading AS (
+    SELECT
+        connection_id,
+        patient_id,
+        effective_at,
+        max(observation_id) AS observation_id,
+        min(mm_hg) FILTER (side = '8480-6') AS systolic_mm_hg,
+        min(mm_hg) FILTER (side = '8462-4') AS diastolic_mm_hg
+    FROM measured
+    WHERE reading IS NOT NULL
+    GROUP BY connection_id, patient_id, effective_at, reading
+    HAVING systolic_mm_hg IS NOT NULL AND diastolic_mm_hg IS NOT NULL
+),
+hypertensive AS (
+    SELECT DISTINCT connection_id, patient_id
+    FROM core.condition
+    WHERE (left(icd10_code, 3) IN ('I10', 'I11', 'I12', 'I13', 'I15', 'I16')
+            OR snomed_code IN ('38341003', '59621000'))
+        AND coalesce(clinical_status_code, 'active') IN ('active', 'recurrence', 'relapse')
+        AND coalesce(verification_status_code, '') NOT IN ('refuted', 'entered-in-error')
+)
+SELECT
+    r.connection_id,
+    r.patient_id,
+    r.systolic_mm_hg,
+    r.diastolic_mm_hg,
+    r.systolic_mm_hg < 140 AND r.diastolic_mm_hg < 90 AS is_controlled,
+    r.effective_at AS measured_at,
+    h.patient_id IS NOT NULL AS has_hypertension,
+    r.observation_id
+FROM reading AS r
+LEFT JOIN hypertensive AS h USING (connection_id, patient_id)
+QUALIFY row_number() OVER (
+    PARTITION BY r.connection_id, r.patient_id
+    ORDER BY r.effective_at DESC NULLS LAST, r.observation_id DESC
+) = 1
+ORDER BY r.connection_id, r.patient_id

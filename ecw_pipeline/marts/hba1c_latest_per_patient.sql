@@ -1,0 +1,48 @@
+-- What is each patient's latest HbA1c, and who of them has diabetes?
+-- Grain: one row per patient with a final result. Key: (connection_id, patient_id).
+-- Results are LOINC 4548-4, 4549-2, 17855-8, 17856-6 (percent) and 59261-8 (mmol/mol), of status
+-- final, amended or corrected. Values in mmol/mol are turned into percent by the NGSP equation
+-- 0.09148 x + 2.152. The latest is the one that was true last, then the one issued last.
+-- has_diabetes: an active condition of ICD-10-CM E10, E11 or E13, or SNOMED CT 73211009,
+-- 44054006 or 46635009. This approximates CMS122; it is no certified measure.
+WITH result AS (
+    SELECT
+        connection_id,
+        patient_id,
+        observation_id,
+        CASE
+            WHEN loinc_code = '59261-8' OR lower(coalesce(value_unit_code, value_unit)) = 'mmol/mol'
+                THEN round(0.09148 * value_quantity + 2.152, 2)
+            ELSE value_quantity
+        END AS hba1c_percent,
+        effective_at,
+        issued_at
+    FROM core.observation
+    WHERE loinc_code IN ('4548-4', '4549-2', '17855-8', '17856-6', '59261-8')
+        AND status IN ('final', 'amended', 'corrected')
+        AND value_quantity IS NOT NULL
+        AND patient_id IS NOT NULL
+),
+diabetic AS (
+    SELECT DISTINCT connection_id, patient_id
+    FROM core.condition
+    WHERE (left(icd10_code, 3) IN ('E10', 'E11', 'E13')
+            OR snomed_code IN ('73211009', '44054006', '46635009'))
+        AND coalesce(clinical_status_code, 'active') IN ('active', 'recurrence', 'relapse')
+        AND coalesce(verification_status_code, '') NOT IN ('refuted', 'entered-in-error')
+)
+SELECT
+    r.connection_id,
+    r.patient_id,
+    r.hba1c_percent,
+    r.hba1c_percent > 9 AS is_above_9,
+    r.effective_at AS measured_at,
+    d.patient_id IS NOT NULL AS has_diabetes,
+    r.observation_id
+FROM result AS r
+LEFT JOIN diabetic AS d USING (connection_id, patient_id)
+QUALIFY row_number() OVER (
+    PARTITION BY r.connection_id, r.patient_id
+    ORDER BY r.effective_at DESC NULLS LAST, r.issued_at DESC NULLS LAST, r.observation_id DESC
+) = 1
+ORDER BY r.connection_id, r.patient_id

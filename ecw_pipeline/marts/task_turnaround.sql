@@ -1,0 +1,44 @@
+-- How long do tasks take, and what is waiting?
+-- Grain: one row per connection, kind of task and priority. Key: (connection_id, task, priority).
+-- A task's time runs from its creation to the end of its execution, or to its last change where
+-- no end was recorded; it is known for completed tasks only. Tasks that end before they begin
+-- are left out of median_hours and p90_hours. Open: neither completed nor given up. Overdue:
+-- open past the end of the time allowed. Waiting is counted until the newest export of Task.
+-- Drafts and tasks entered in error are left out.
+WITH exported AS (
+    SELECT connection_id, max(transaction_time) AS as_of
+    FROM ops.load
+    WHERE resource_type = 'Task'
+    GROUP BY ALL
+),
+timed AS (
+    SELECT
+        t.connection_id,
+        coalesce(t.code_text, t.code_display, t.code, 'unknown') AS task,
+        coalesce(t.priority, 'routine') AS priority,
+        coalesce(t.status = 'completed', false) AS is_completed,
+        coalesce(t.status IN ('cancelled', 'rejected', 'failed'), false) AS is_given_up,
+        epoch(coalesce(t.execution_period_end_at, t.last_modified_at) - t.authored_at) / 3600
+            AS hours,
+        epoch(e.as_of - t.authored_at) / 3600 AS waited_hours,
+        t.restriction_period_end_at < e.as_of AS is_late
+    FROM core.task AS t
+    LEFT JOIN exported AS e USING (connection_id)
+    WHERE coalesce(t.status, '') NOT IN ('draft', 'entered-in-error')
+)
+SELECT
+    connection_id,
+    task,
+    priority,
+    count(*) AS tasks,
+    count(*) FILTER (is_completed) AS completed,
+    count(*) FILTER (is_given_up) AS given_up,
+    count(*) FILTER (NOT is_completed AND NOT is_given_up) AS open,
+    count(*) FILTER (NOT is_completed AND NOT is_given_up AND is_late) AS overdue,
+    round(quantile_cont(hours, 0.5) FILTER (is_completed AND hours >= 0), 2) AS median_hours,
+    round(quantile_cont(hours, 0.9) FILTER (is_completed AND hours >= 0), 2) AS p90_hours,
+    round(max(waited_hours) FILTER (NOT is_completed AND NOT is_given_up), 2)
+        AS longest_open_hours
+FROM timed
+GROUP BY ALL
+ORDER BY connection_id, task, priority
