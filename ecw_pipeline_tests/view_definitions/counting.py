@@ -1,0 +1,149 @@
+"""How many rows each child table owes a resource, read from plain JSON.
+
+Each entry names the elements whose items are rows, as keys of JSON; several elements add up. It
+shares nothing with the views but the names of the tables.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+CHILD_ELEMENTS: dict[str, tuple[str, ...]] = {
+    "allergy_intolerance_coding": (
+        "code.coding", "clinicalStatus.coding", "verificationStatus.coding",
+        "reaction.substance.coding",
+    ),
+    "allergy_intolerance_manifestation": ("reaction.manifestation",),
+    "allergy_intolerance_reaction": ("reaction",),
+    "care_plan_activity": ("activity",),
+    "care_plan_activity_outcome": (
+        "activity.outcomeCodeableConcept", "activity.outcomeReference",
+    ),
+    "care_plan_activity_progress": ("activity.progress",),
+    "care_plan_category": ("category",),
+    "care_plan_coding": (
+        "category.coding", "activity.detail.code.coding", "activity.detail.reasonCode.coding",
+        "activity.outcomeCodeableConcept.coding",
+    ),
+    "care_plan_goal": ("goal",),
+    "care_plan_reference": (
+        "addresses", "careTeam", "contributor", "basedOn", "partOf", "replaces", "supportingInfo",
+    ),
+    "communication_coding": (
+        "category.coding", "medium.coding", "topic.coding", "reasonCode.coding",
+        "statusReason.coding",
+    ),
+    "communication_payload": ("payload",),
+    "communication_recipient": ("recipient",),
+    "communication_reference": (
+        "inResponseTo", "about", "reasonReference", "basedOn", "partOf",
+    ),
+    "condition_category": ("category",),
+    "condition_coding": (
+        "code.coding", "category.coding", "severity.coding", "bodySite.coding",
+        "clinicalStatus.coding", "verificationStatus.coding", "stage.summary.coding",
+        "evidence.code.coding",
+    ),
+    "condition_reference": ("evidence.detail", "stage.assessment"),
+    "diagnostic_report_category": ("category",),
+    "diagnostic_report_coding": ("code.coding", "category.coding", "conclusionCode.coding"),
+    "diagnostic_report_presented_form": ("presentedForm",),
+    "diagnostic_report_reference": (
+        "basedOn", "performer", "resultsInterpreter", "specimen", "imagingStudy", "media.link",
+    ),
+    "diagnostic_report_result": ("result",),
+    "encounter_coding": (
+        "class", "type.coding", "serviceType.coding", "priority.coding", "reasonCode.coding",
+        "diagnosis.use.coding", "participant.type.coding", "hospitalization.admitSource.coding",
+        "hospitalization.dischargeDisposition.coding", "hospitalization.dietPreference.coding",
+        "hospitalization.specialCourtesy.coding", "hospitalization.specialArrangement.coding",
+    ),
+    "encounter_diagnosis": ("diagnosis",),
+    "encounter_history": ("statusHistory", "classHistory"),
+    "encounter_location": ("location",),
+    "encounter_participant": ("participant",),
+    "encounter_reason": ("reasonCode",),
+    "encounter_reference": (
+        "reasonReference", "episodeOfCare", "basedOn", "appointment", "account",
+    ),
+    "encounter_type": ("type",),
+    "goal_target": ("target",),
+    "group_member": ("member",),
+    "immunization_coding": (
+        "vaccineCode.coding", "statusReason.coding", "reasonCode.coding", "site.coding",
+        "route.coding", "reportOrigin.coding", "subpotentReason.coding",
+        "programEligibility.coding", "fundingSource.coding", "protocolApplied.targetDisease.coding",
+    ),
+    "immunization_performer": ("performer",),
+    "immunization_protocol": ("protocolApplied",),
+    "immunization_reaction": ("reaction",),
+    "medication_request_coding": (
+        "medicationCodeableConcept.coding", "category.coding", "reasonCode.coding",
+        "statusReason.coding", "courseOfTherapyType.coding", "performerType.coding",
+    ),
+    "medication_request_dosage": ("dosageInstruction",),
+    "medication_request_reference": (
+        "reasonReference", "basedOn", "insurance", "supportingInformation", "detectedIssue",
+        "eventHistory",
+    ),
+    "observation_category": ("category",),
+    "observation_coding": (
+        "code.coding", "valueCodeableConcept.coding", "category.coding", "interpretation.coding",
+        "dataAbsentReason.coding", "bodySite.coding", "method.coding",
+    ),
+    "observation_component": ("component",),
+    "observation_component_coding": (
+        "component.code.coding", "component.valueCodeableConcept.coding",
+    ),
+    "observation_reference": (
+        "basedOn", "partOf", "focus", "performer", "hasMember", "derivedFrom",
+    ),
+    "observation_reference_range": ("referenceRange",),
+    "patient_address": ("address",),
+    "patient_communication": ("communication",),
+    "patient_contact": ("contact",),
+    "patient_identifier": ("identifier",),
+    "patient_name": ("name",),
+    "patient_race": ("extension=us-core-race.extension", "extension=us-core-ethnicity.extension"),
+    "patient_reference": ("generalPractitioner", "link.other"),
+    "patient_telecom": ("telecom",),
+    "practitioner_qualification": ("qualification",),
+    "procedure_coding": (
+        "code.coding", "category.coding", "statusReason.coding", "reasonCode.coding",
+        "bodySite.coding", "outcome.coding", "complication.coding", "followUp.coding",
+        "usedCode.coding",
+    ),
+    "procedure_performer": ("performer",),
+    "procedure_reference": (
+        "reasonReference", "report", "basedOn", "partOf", "complicationDetail", "usedReference",
+        "focalDevice.manipulated",
+    ),
+    "task_coding": (
+        "code.coding", "statusReason.coding", "businessStatus.coding", "reasonCode.coding",
+        "performerType.coding",
+    ),
+    "task_input": ("input",),
+    "task_note": ("note",),
+    "task_output": ("output",),
+    "task_reference": (
+        "basedOn", "partOf", "insurance", "relevantHistory", "restriction.recipient",
+    ),
+}  # fmt: skip
+
+
+def rows_owed(table: str, resource: Mapping[str, Any]) -> int:
+    """How many rows of a table a resource gives; a main table has one of each."""
+    if table not in CHILD_ELEMENTS:
+        return 1
+    return sum(1 for path in CHILD_ELEMENTS[table] for _ in items_at(resource, path.split(".")))
+
+
+def items_at(item: Any, keys: list[str]) -> Iterator[Any]:
+    """The items below some keys; ``extension=name`` keeps the extensions of that name."""
+    if not keys:
+        yield item
+        return
+    key, _, kept = keys[0].partition("=")
+    found = item.get(key, [])
+    for inner in found if isinstance(found, list) else [found]:
+        if inner["url"].endswith(f"/{kept}") if kept else True:
+            yield from items_at(inner, keys[1:])

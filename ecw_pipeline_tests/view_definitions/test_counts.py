@@ -1,0 +1,77 @@
+"""Row counts of every table against a plain reading of the JSON, resource by resource."""
+
+import gzip
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ecw_pipeline.fhir.resource_types import snake_case
+from ecw_pipeline.sandbox.config import SandboxConfig
+from ecw_pipeline.sandbox.population.world import RESOURCE_TYPES, Population
+from ecw_pipeline.sandbox.source import Selection
+from ecw_pipeline_tests.shared_data import shared_folder
+from ecw_pipeline_tests.view_definitions.counting import CHILD_ELEMENTS, rows_owed
+from ecw_pipeline_tests.view_definitions.tables import built_in_tables, rows_of, screened_file
+
+TABLES = sorted(built_in_tables())
+Resources = list[dict[str, Any]]
+
+every_table = pytest.mark.parametrize("name", TABLES)
+
+
+@cache
+def population() -> dict[str, Resources]:
+    """Sixty made-up patients and their practice, a month after their first export."""
+    source = Population(SandboxConfig(patients=60, seed=11))
+    source.advance(30)
+    resources: dict[str, Resources] = defaultdict(list)
+    for entry in source.entries(Selection(source.day, frozenset(RESOURCE_TYPES))):
+        if entry.line is not None:
+            resources[entry.resource_type].append(json.loads(entry.line))
+    return resources
+
+
+@cache
+def synthea(path: Path) -> Resources:
+    with gzip.open(path, "rt", encoding="utf-8") as lines:
+        return [json.loads(line) for line in lines]
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[Path]:
+    yield shared_folder("synthea")
+
+
+def test_every_child_table_is_counted() -> None:
+    assert sorted(CHILD_ELEMENTS) == [
+        name for name in TABLES if not built_in_tables()[name].is_main
+    ]
+
+
+@every_table
+def test_real_resources_give_as_many_rows_as_their_json_has_items(name: str, served: Path) -> None:
+    path = served / f"{built_in_tables()[name].resource_type}.ndjson.gz"
+
+    compare_counts(name, synthea(path) if path.exists() else [])
+
+
+@every_table
+def test_made_up_resources_give_as_many_rows_as_their_json_has_items(name: str) -> None:
+    resources = population()[built_in_tables()[name].resource_type]
+
+    assert resources
+    compare_counts(name, resources)
+
+
+def compare_counts(name: str, resources: Resources) -> None:
+    key = f"{snake_case(built_in_tables()[name].resource_type)}_id"
+    with screened_file(resources) as path:
+        counted = Counter(row[key] for row in rows_of(name, path, key))
+
+    owed = Counter({resource["id"]: rows_owed(name, resource) for resource in resources})
+    assert counted == +owed
