@@ -3,7 +3,6 @@
 import gzip
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -43,8 +42,8 @@ def synthea(path: Path) -> Resources:
 
 
 @pytest.fixture(scope="module")
-def served() -> Iterator[Path]:
-    yield shared_folder("synthea")
+def served() -> Path:
+    return shared_folder("synthea")
 
 
 def test_every_child_table_is_counted() -> None:
