@@ -12,18 +12,32 @@ from typing import Any
 
 import duckdb
 
+from ecw_pipeline.fhir.resource_types import snake_case
 from ecw_pipeline.sql_on_fhir.keys import LINE_KEY
 from ecw_pipeline.sql_on_fhir.running import screened_line
 from ecw_pipeline.stages.tables import Table, all_tables
 
 Row = dict[str, Any]
 PIPELINES_OWN = ("connection_id", "export_id", "source_file", "source_line")
+EXAMPLES = Path(__file__).parent / "examples"
 
 
 @cache
 def built_in_tables() -> dict[str, Table]:
     """Every built-in table by name."""
     return all_tables(None)
+
+
+def main_table(name: str) -> str:
+    """The main table of the type that a table is made from."""
+    return snake_case(built_in_tables()[name].resource_type)
+
+
+@cache
+def example(main: str) -> Any:
+    """The hand-made example of a type: ``resource``, and ``rows`` by table."""
+    text = (EXAMPLES / f"{main}.json").read_text(encoding="utf-8")
+    return json.loads(text, parse_float=Decimal)
 
 
 @contextmanager
@@ -66,8 +80,3 @@ def plain(value: Any) -> Any:
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
     return value.isoformat() if isinstance(value, date) else value
-
-
-def read_json(path: Path) -> Any:
-    """JSON with its decimals exact."""
-    return json.loads(path.read_text(encoding="utf-8"), parse_float=Decimal)
