@@ -1,5 +1,6 @@
 """Time as a value that is handed in, so that tests can say what time it is."""
 
+import math
 import time
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
@@ -41,7 +42,8 @@ class ManualClock:
     def sleep(self, seconds: float) -> None:
         if seconds > 0:
             self.slept_seconds.append(seconds)
-            self.advance(seconds)
+            # Datetimes count whole microseconds: who sleeps, however shortly, wakes no earlier.
+            self._now += timedelta(microseconds=max(1, math.ceil(round(seconds * 1e6, 3))))
 
     def advance(self, seconds: float) -> None:
         """Move time forward."""

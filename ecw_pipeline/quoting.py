@@ -7,10 +7,12 @@ def identifier(name: str) -> str:
     """A name as a quoted SQL identifier.
 
     Raises:
-        BadDataError: the name is empty or holds NUL, which SQL text cannot carry.
+        BadDataError: the name is empty or holds NUL or half a surrogate pair.
     """
-    if not name or "\0" in name:
-        raise BadDataError("a name in SQL is empty or holds a NUL character", "rename it")
+    if not name or not _can_be_sent(name):
+        raise BadDataError(
+            "a name in SQL is empty, or holds NUL or half a surrogate pair", "rename it"
+        )
     return '"' + name.replace('"', '""') + '"'
 
 
@@ -18,8 +20,13 @@ def literal(text: str) -> str:
     """A text as a quoted SQL string.
 
     Raises:
-        BadDataError: the text holds NUL, which SQL text cannot carry.
+        BadDataError: the text holds NUL or half a surrogate pair.
     """
-    if "\0" in text:
-        raise BadDataError("a text in SQL holds a NUL character", "remove it")
+    if not _can_be_sent(text):
+        raise BadDataError("a text in SQL holds NUL or half a surrogate pair", "remove it")
     return "'" + text.replace("'", "''") + "'"
+
+
+def _can_be_sent(text: str) -> bool:
+    """Whether SQL text, which is UTF-8 and ends at NUL, can carry this."""
+    return "\0" not in text and not any("\ud800" <= c <= "\udfff" for c in text)

@@ -122,9 +122,9 @@ class Budget:
         private_folder(self._path.parent)
         with machine_errors(self._path):
             descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, PRIVATE_FILE_MODE)
-        with os.fdopen(descriptor, "r+", encoding="utf-8") as stream:
-            fcntl.flock(stream, fcntl.LOCK_EX)
-            yield stream
+            with os.fdopen(descriptor, "r+", encoding="utf-8") as stream:
+                fcntl.flock(stream, fcntl.LOCK_EX)
+                yield stream
 
 
 def _read(stream: TextIO) -> Usage:
@@ -133,9 +133,12 @@ def _read(stream: TextIO) -> Usage:
 
 
 def _parse(text: str) -> Usage:
-    """Read the file's text; a torn one (a kill in mid-write) counts as nothing granted yet."""
+    """Read the file's text; what a longer text before it left at the end does not matter.
+
+    One that makes no sense counts as nothing granted yet.
+    """
     try:
-        document: dict[str, Any] = json.loads(text)
+        document: dict[str, Any] = json.JSONDecoder().raw_decode(text)[0]
         return Usage(
             tuple(document["recent_grants"]),
             {key: (start, count) for key, (start, count) in document["calendar_counts"].items()},
