@@ -18,17 +18,22 @@ if TYPE_CHECKING:
 
 
 QUESTIONS = {
-    "How many resources did each sync bring, change and delete?": """
-        SELECT resource_type, count(*) AS syncs, sum(lines_landed)::BIGINT AS lines_landed,
+    "What did the two syncs bring, change and delete?": """
+        SELECT resource_type, sum(lines_landed)::BIGINT AS lines_landed,
                sum(resources_changed)::BIGINT AS new_or_changed,
                sum(resources_deleted)::BIGINT AS deleted
-        FROM ops.load GROUP BY ALL ORDER BY lines_landed DESC LIMIT 12""",
+        FROM ops.load GROUP BY ALL ORDER BY lines_landed DESC LIMIT 8""",
     "What share of visits is telehealth, month by month?": """
-        FROM marts.telehealth_share_by_month ORDER BY ALL DESC LIMIT 6""",
+        SELECT month, encounters, telehealth_encounters AS telehealth,
+               telehealth_share AS share
+        FROM marts.telehealth_share_by_month ORDER BY month DESC LIMIT 6""",
     "Which diabetics have the highest latest HbA1c?": """
-        FROM marts.hba1c_latest_per_patient ORDER BY hba1c_percent DESC NULLS LAST LIMIT 5""",
+        SELECT patient_id, hba1c_percent, measured_at, is_above_9
+        FROM marts.hba1c_latest_per_patient WHERE has_diabetes
+        ORDER BY hba1c_percent DESC NULLS LAST LIMIT 5""",
     "How quickly are patients' messages answered?": """
-        FROM marts.message_response_time LIMIT 5""",
+        SELECT month, messages, answered, still_open, median_hours, p90_hours
+        FROM marts.message_response_time ORDER BY month DESC LIMIT 6""",
     "What are the most common active problems?": """
         SELECT code_display AS problem, count(DISTINCT patient_id) AS patients
         FROM core.condition WHERE clinical_status_code = 'active' GROUP BY ALL

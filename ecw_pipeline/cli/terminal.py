@@ -73,11 +73,13 @@ def progress(title: str) -> Iterator[Step]:
 
 
 def _plain_progress(title: str) -> Step:
-    seen: dict[str, tuple[int, int]] = {}
+    """Lines for logs: each piece of work when it starts, half way and when it is done."""
+    said: dict[str, int] = {}
 
     def step(name: str, done: int, total: int) -> None:
-        if seen.get(name) != (done, total):
-            seen[name] = (done, total)
+        half = 2 * done // max(total, 1)
+        if said.get(name) != half:
+            said[name] = half
             console.print(f"{title}: {name} {done}/{total}", highlight=False)
 
     return step

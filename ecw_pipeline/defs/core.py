@@ -30,7 +30,7 @@ def core_assets(tables: Sequence[Table]) -> dg.AssetsDefinition:
     def core(
         context: dg.AssetExecutionContext, lake: LakeResource, warehouse: WarehouseResource
     ) -> Iterator[dg.MaterializeResult[None]]:
-        with spoken_failures():
+        with spoken_failures(context):
             loaded = load_exports(lake.open())
         chosen = sorted(key.path[-1] for key in context.selected_asset_keys)
         names = [name for name in chosen if not why_uncompilable(by_name[name])]

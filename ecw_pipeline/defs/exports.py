@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from ecw_pipeline.defs.failures import RETRIES, first_error, spoken_failures
+from ecw_pipeline.defs.failures import first_error, spoken_failures
 from ecw_pipeline.defs.partitions import DAYS, ONE_RUN, exports_of_run
 from ecw_pipeline.defs.resources import LakeResource
 from ecw_pipeline.errors import EcwError
@@ -24,13 +24,12 @@ class ExportConfig(dg.Config):
     backfill_policy=ONE_RUN,
     group_name="export_request",
     kinds={"fhir"},
-    retry_policy=RETRIES,
 )
 def export_request(
     context: dg.AssetExecutionContext, config: ExportConfig, lake: LakeResource
 ) -> dg.MaterializeResult[None]:
     """Ask every connection for the changes since what has landed; one export answers many days."""
-    with spoken_failures():
+    with spoken_failures(context):
         asked = _ask_all(lake.open(), context, config)
     return dg.MaterializeResult(metadata=_summary(asked))
 
@@ -48,7 +47,7 @@ def _ask_all(lake: Lake, context: dg.AssetExecutionContext, config: ExportConfig
         else:
             asked.extend(found)
     tags = {f"{EXPORT_TAG}/{export.export_id}": export.connection_id for export in asked}
-    context.instance.add_run_tags(context.run_id, tags)
+    context.instance.add_run_tags(context.run.run_id, tags)
     first_error(errors)
     return asked
 
@@ -59,13 +58,12 @@ def _ask_all(lake: Lake, context: dg.AssetExecutionContext, config: ExportConfig
     backfill_policy=ONE_RUN,
     group_name="export_manifest",
     kinds={"fhir", "json"},
-    retry_policy=RETRIES,
 )
 def export_manifest(
     context: dg.AssetExecutionContext, lake: LakeResource
 ) -> dg.MaterializeResult[None]:
     """Wait for the exports of these days, keep their manifests, and fetch what was deleted."""
-    with spoken_failures():
+    with spoken_failures(context):
         arrived = _await_all(lake.open(), context)
     return dg.MaterializeResult(metadata=_summary(arrived))
 

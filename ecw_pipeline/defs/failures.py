@@ -8,24 +8,34 @@ import dagster as dg
 from ecw_pipeline.errors import EcwError, TemporaryError
 
 # Run retries cover crashes only; what is temporary at the server is retried by the step.
-RETRIES = dg.RetryPolicy(max_retries=2, delay=30, backoff=dg.Backoff.EXPONENTIAL)
+MOST_STEP_RETRIES = 2
+FIRST_WAIT_SECONDS = 30.0
 
 
 @contextmanager
-def spoken_failures() -> Iterator[None]:
-    """Pass our errors on as failures without a traceback of our own code."""
+def spoken_failures(context: dg.AssetExecutionContext) -> Iterator[None]:
+    """Pass our errors on as failures in words; wait and repeat the step where that helps."""
     try:
         yield
+    except TemporaryError as error:
+        if context.retry_number >= MOST_STEP_RETRIES:
+            raise _failure(error) from None
+        wait = error.retry_after_seconds or FIRST_WAIT_SECONDS * 2**context.retry_number
+        context.log.warning(f"{error}; repeating in {wait:g} s")
+        raise dg.RetryRequested(MOST_STEP_RETRIES, seconds_to_wait=wait) from error
     except EcwError as error:
-        raise dg.Failure(
-            description=str(error),
-            metadata={"next_step": error.next_step or "none known"},
-            allow_retries=isinstance(error, TemporaryError),
-        ) from None
+        raise _failure(error) from None
+
+
+def _failure(error: EcwError) -> dg.Failure:
+    """The error's words, without a traceback of our own code."""
+    return dg.Failure(
+        description=str(error), metadata={"next_step": error.next_step or "none known"}
+    )
 
 
 def first_error(errors: list[EcwError]) -> None:
-    """Raise what went wrong for some connections, after the others had their turn.
+    """Raise what went wrong for some, after the others had their turn.
 
     Raises:
         EcwError: the first error; it says how many more there were.
@@ -33,5 +43,5 @@ def first_error(errors: list[EcwError]) -> None:
     if errors:
         first = errors[0]
         if len(errors) > 1:
-            first.message = f"{first.message} (and {len(errors) - 1} more connections failed)"
+            first.message = f"{first.message} (and {len(errors) - 1} more failed)"
         raise first

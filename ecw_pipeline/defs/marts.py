@@ -28,7 +28,7 @@ def mart_assets(marts: Mapping[str, Mart], table_names: frozenset[str]) -> dg.As
         context: dg.AssetExecutionContext, lake: LakeResource
     ) -> Iterator[dg.MaterializeResult[None]]:
         chosen = sorted(key.path[-1] for key in context.selected_asset_keys)
-        with spoken_failures():
+        with spoken_failures(context):
             rows = build_marts(lake.open(), [marts[name] for name in chosen])
         for name in chosen:
             yield dg.MaterializeResult(

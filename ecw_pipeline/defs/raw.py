@@ -1,11 +1,11 @@
 """Assets of landing: one per resource type that has tables, and one for all other types."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import dagster as dg
 
 from ecw_pipeline.defs.exports import export_manifest
-from ecw_pipeline.defs.failures import RETRIES, first_error, spoken_failures
+from ecw_pipeline.defs.failures import first_error, spoken_failures
 from ecw_pipeline.defs.partitions import DAYS, ONE_RUN, exports_of_run
 from ecw_pipeline.defs.resources import LakeResource
 from ecw_pipeline.errors import EcwError
@@ -46,12 +46,13 @@ def _landing_asset(
         backfill_policy=ONE_RUN,
         group_name="raw",
         kinds={"ndjson"},
-        retry_policy=RETRIES,
     )
-    def raw(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult[None]:
-        with spoken_failures():
+    def raw(
+        context: dg.AssetExecutionContext, lake: LakeResource
+    ) -> Iterator[dg.MaterializeResult[None]]:
+        with spoken_failures(context):
             counts = _land(lake.open(), context, is_wanted)
-        return _result(key, counts)
+        yield _result(key, counts)
 
     return raw
 

@@ -1,0 +1,76 @@
+"""The whole job in one call, without Dagster: ask, wait, land, load, build marts."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from ecw_pipeline.ledger import Export
+from ecw_pipeline.marts.catalog import built_in_marts
+from ecw_pipeline.stages import exports, landing, loading
+from ecw_pipeline.stages.lake import Lake
+
+Step = Callable[[str, int, int], None]
+
+
+def _silent(_name: str, _done: int, _total: int) -> None:
+    """Nobody is watching."""
+
+
+@dataclass(frozen=True)
+class Synced:
+    """What a sync changed in the warehouse."""
+
+    exports: tuple[str, ...]
+    resources_changed: int
+    resources_deleted: int
+
+
+def ask_all(lake: Lake, day: str, *, is_full: bool = False) -> list[Export]:
+    """Ask every connection for news, even where the day has an answer already.
+
+    Raises:
+        EcwError: a connection cannot be asked; those before it were.
+    """
+    return [
+        export
+        for connection in lake.connections()
+        for export in exports.start_exports(
+            lake, connection, [day], is_full=is_full, ask_again=True
+        )
+    ]
+
+
+def bring_home(lake: Lake, export_ids: Sequence[str], step: Step = _silent) -> Synced:
+    """Wait for exports, land every type, load what has landed and build the marts.
+
+    Raises:
+        EcwError: something failed; the same call continues where it stopped.
+    """
+    arrived = _wait(lake, export_ids, step)
+    for export in arrived:
+        _land(lake, export, step)
+    loaded = loading.load_exports(lake)
+    marts = loading.build_marts(lake, built_in_marts().values())
+    step("marts", len(marts), len(marts))
+    return Synced(
+        tuple(export_ids),
+        sum(one.moved.resources_changed for one in loaded),
+        sum(one.moved.resources_deleted for one in loaded),
+    )
+
+
+def _wait(lake: Lake, export_ids: Sequence[str], step: Step) -> list[Export]:
+    done = dict.fromkeys(export_ids, 0)
+
+    def watch(export: Export) -> None:
+        done[export.export_id] = int(export.has_arrived)
+        step("export", sum(done.values()), len(done))
+
+    return exports.wait_for_exports(lake, export_ids, watch)
+
+
+def _land(lake: Lake, export: Export, step: Step) -> None:
+    landing.land_side_files(lake, export)
+    types = lake.ledger.types(export.export_id)
+    for number, one in enumerate(types, start=1):
+        landing.land_type(lake, export, one.resource_type)
+        step("land", number, len(types))

@@ -1,0 +1,20 @@
+"""No test sees the settings of the person who runs it."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from ecw_pipeline.settings import Settings
+
+OURS = ("ECW_", "ECLINICALWORKS_", "DAGSTER_")
+KEPT = ("ECW_SHARED_TESTS",)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _own_environment() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [n for n in os.environ if n.startswith(OURS) and n not in KEPT]:
+            patch.delenv(name)
+        patch.setitem(Settings.model_config, "env_file", None)
+        yield

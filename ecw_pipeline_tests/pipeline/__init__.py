@@ -1,0 +1,1 @@
+"""The whole job, through HTTP and Dagster."""
