@@ -1,5 +1,6 @@
 """Legal FHIR that is easy to trip over, and what is not quite FHIR: tables must not fail on it."""
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -12,6 +13,8 @@ from ecw_pipeline_tests.view_definitions.tables import (
     table_rows,
 )
 
+PLACE = ("element", "kind")  # kind is also a column of its own in care_plan_activity
+
 every_table = pytest.mark.parametrize("name", sorted(built_in_tables()))
 
 
@@ -22,6 +25,17 @@ def test_more_repeats_than_expected_give_more_rows_and_no_error(name: str) -> No
     rows = table_rows(name, resource)
 
     assert len(rows) == rows_owed(name, resource)
+
+
+@every_table
+def test_no_two_rows_of_a_resource_stand_in_the_same_place(name: str) -> None:
+    rows = table_rows(name, repeated(example(main_table(name))["resource"], 2))
+
+    places = [
+        tuple(value for column, value in row.items() if column in PLACE or "ordinal" in column)
+        for row in rows
+    ]
+    assert len(set(places)) == len(places)
 
 
 @every_table
@@ -164,3 +178,94 @@ def test_death_is_known_by_flag_or_date(deceased: dict[str, Any], is_deceased: b
     (row,) = table_rows("patient", {"resourceType": "Patient", "id": "p", **deceased})
 
     assert row["is_deceased"] is is_deceased
+
+
+@pytest.mark.parametrize(
+    ("effective", "column", "received", "understood"),
+    [
+        ("effectiveDateTime", "effective_date_time", "2024-05", "2024-05-01T00:00:00Z"),
+        (
+            "effectiveInstant",
+            "effective_instant",
+            "2024-05-06T10:00:00.5+02:00",
+            "2024-05-06T08:00:00.500000Z",
+        ),
+        ("effectiveTiming", "effective_timing_events", "2024-05-06", None),
+    ],
+)
+def test_an_observation_is_dated_by_any_form_of_effective(
+    effective: str, column: str, received: str, understood: str | None
+) -> None:
+    value = {"event": [received]} if effective == "effectiveTiming" else received
+    observation = {"resourceType": "Observation", "id": "o", effective: value}
+
+    (row,) = table_rows("observation", observation)
+
+    assert row[column] == received
+    assert row.get("effective_at") == understood
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ({"valueString": "clear"}, {"value_type": "string", "value_string": "clear"}),
+        ({"valueBoolean": False}, {"value_type": "boolean", "value_boolean": False}),
+        ({"valueInteger": 7}, {"value_type": "integer", "value_integer": 7}),
+        ({"valueTime": "06:30:00"}, {"value_type": "time", "value_time": "06:30:00"}),
+        (
+            {"valueDateTime": "2024"},
+            {
+                "value_type": "dateTime",
+                "value_date_time": "2024",
+                "value_at": "2024-01-01T00:00:00Z",
+            },
+        ),
+        (
+            {"valueRatio": {"numerator": {"value": 1}, "denominator": {"value": 160}}},
+            {
+                "value_type": "Ratio",
+                "value_numerator": 1.0,
+                "value_numerator_text": "1",
+                "value_denominator": 160.0,
+                "value_denominator_text": "160",
+            },
+        ),
+        (
+            {"valueRange": {"high": {"value": Decimal("3.0"), "unit": "h"}}},
+            {
+                "value_type": "Range",
+                "value_range_high": 3.0,
+                "value_range_high_text": "3.0",
+                "value_range_unit": "h",
+            },
+        ),
+        (
+            {"valueCodeableConcept": {"text": "yellow"}},
+            {"value_type": "CodeableConcept", "value_text": "yellow"},
+        ),
+        (
+            {"valuePeriod": {"start": "2024-01-01"}},
+            {
+                "value_type": "Period",
+                "value_period_start": "2024-01-01",
+                "value_period_start_at": "2024-01-01T00:00:00Z",
+            },
+        ),
+        (
+            {"valueSampledData": {"period": 10, "data": "1 2 3"}},
+            {
+                "value_type": "SampledData",
+                "value_sampled_data": "1 2 3",
+                "value_sampled_period": 10.0,
+                "value_sampled_period_text": "10",
+            },
+        ),
+        ({}, {}),
+    ],
+)
+def test_an_observations_value_is_in_the_columns_of_its_type(
+    value: dict[str, Any], told: dict[str, Any]
+) -> None:
+    (row,) = table_rows("observation", {"resourceType": "Observation", "id": "o", **value})
+
+    assert row == {"observation_id": "o", "component_count": 0, **told}
