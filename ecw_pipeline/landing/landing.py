@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from ecw_pipeline.errors import BadDataError
+from ecw_pipeline.fhir.resource_types import is_type_name
 from ecw_pipeline.files import finished_file
 from ecw_pipeline.landing import shapes
 from ecw_pipeline.landing.decimals import quote_decimals
@@ -160,7 +161,7 @@ def read_deletions(paths: LandingPaths) -> tuple[list[Deletion], LandingReport]:
             received += 1
             try:
                 found = [_deletion(entry, number) for entry in _entries(line)]
-            except (BadDataError, ValueError):
+            except (BadDataError, ValueError, RecursionError):
                 quarantine.refuse(number, line, Refusal("bad_deletion"))
                 continue
             landed += 1
@@ -170,7 +171,9 @@ def read_deletions(paths: LandingPaths) -> tuple[list[Deletion], LandingReport]:
 
 def _entries(line: bytes) -> list[Any]:
     bundle = json.loads(line)
-    entries = bundle.get("entry", []) if isinstance(bundle, dict) else None
+    if not isinstance(bundle, dict) or bundle.get("resourceType") != "Bundle":
+        raise BadDataError("not a Bundle")
+    entries = bundle.get("entry", [])
     if not isinstance(entries, list):
         raise BadDataError("not a Bundle with entries")
     return entries
@@ -182,4 +185,7 @@ def _deletion(entry: Any, number: int) -> Deletion:
     parts = url.strip("/").split("/") if isinstance(url, str) else []
     if len(parts) < 2 or request.get("method") != "DELETE":  # type: ignore[union-attr]
         raise BadDataError("not a DELETE of Type/id")
-    return Deletion(parts[-2], parts[-1], number)
+    resource_type, resource_id = parts[-2:]
+    if not is_type_name(resource_type) or judge_identity(resource_type, resource_id, resource_type):
+        raise BadDataError("not a DELETE of Type/id")
+    return Deletion(resource_type, resource_id, number)

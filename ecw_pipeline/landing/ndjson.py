@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from ecw_pipeline.errors import BadDataError
+from ecw_pipeline.errors import BadDataError, MachineError
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 BUFFER_BYTES = 1 << 20
@@ -17,6 +17,7 @@ def numbered_lines(path: Path) -> Iterator[tuple[int, bytes]]:
 
     Raises:
         BadDataError: the gzip stream is cut or damaged.
+        MachineError: the file is not there.
     """
     with _opened(path) as stream:
         try:
@@ -31,6 +32,11 @@ def numbered_lines(path: Path) -> Iterator[tuple[int, bytes]]:
 
 
 def _opened(path: Path) -> BinaryIO:
-    if path.suffix == ".gz":
-        return cast("BinaryIO", gzip.open(path, "rb"))
-    return path.open("rb", buffering=BUFFER_BYTES)
+    try:
+        if path.suffix == ".gz":
+            return cast("BinaryIO", gzip.open(path, "rb"))
+        return path.open("rb", buffering=BUFFER_BYTES)
+    except OSError as error:
+        raise MachineError(
+            f"{path} cannot be read: {error.strerror}", "put it back, or ask for a new export"
+        ) from error
