@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.engine import Connection as Transaction
 from sqlalchemy.engine import Row
 
 from ecw_pipeline.clock import Clock
+from ecw_pipeline.errors import MachineError
 from ecw_pipeline.fhir.instants import format_instant, parse_instant
 from ecw_pipeline.files import PRIVATE_FILE_MODE, machine_errors, private_folder
 from ecw_pipeline.ledger_tables import (
@@ -111,11 +113,15 @@ class Ledger:
 
     def __init__(self, path: Path, clock: Clock) -> None:
         self._clock = clock
+        self._path = path
         private_folder(path.parent)
         with machine_errors(path):
             path.touch(mode=PRIVATE_FILE_MODE)
         self._engine = sa.create_engine(
-            f"sqlite:///{path}", connect_args={"timeout": 60}, poolclass=sa.NullPool
+            f"sqlite:///{path}",
+            connect_args={"timeout": 60},
+            poolclass=sa.NullPool,
+            hide_parameters=True,  # a file's URL may be a signed one
         )
         sa.event.listen(self._engine, "connect", _configure)
         sa.event.listen(self._engine, "begin", _begin_writing)
@@ -124,8 +130,21 @@ class Ledger:
 
     @contextmanager
     def _transaction(self) -> Iterator[Transaction]:
-        with self._engine.begin() as transaction:
+        with self._database_errors(), self._engine.begin() as transaction:
             yield transaction
+
+    @contextmanager
+    def _database_errors(self) -> Iterator[None]:
+        """Say in words what SQLite refused; without the statement, which holds URLs."""
+        try:
+            yield
+        except sa.exc.IntegrityError:
+            raise
+        except sa.exc.DBAPIError as error:
+            raise MachineError(
+                f"the ledger {self._path} cannot be used: {error.orig}",
+                "free space on its disk and make it writable; work continues where it stopped",
+            ) from None
 
     # --- intents and the conversation -------------------------------------------------------
 
@@ -281,12 +300,12 @@ class Ledger:
         return [ExportFile(**row._asdict()) for row in self._rows(query.order_by("file_number"))]
 
     def _exports(self, where: sa.ColumnElement[bool]) -> list[Export]:
-        query = sa.select(EXPORT).where(where).order_by(EXPORT.c.export_id)
-        return [_as_export(row._asdict()) for row in self._rows(query)]
+        found = [_as_export(row._asdict()) for row in self._rows(sa.select(EXPORT).where(where))]
+        return sorted(found, key=lambda export: (export.intended_at, export.export_id))
 
     def _rows(self, query: sa.Select[Any]) -> Sequence[Row[Any]]:
         reading = self._engine.execution_options(ecw_reads_only=True)
-        with reading.connect() as connection:
+        with self._database_errors(), reading.connect() as connection:
             return connection.execute(query).all()
 
     def _update(self, export_id: str, **values: Any) -> None:
@@ -322,7 +341,7 @@ def _lift_export(transaction: Transaction, export_id: str) -> None:
 def _insert(transaction: Transaction, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> None:
     """Insert rows that are not there yet."""
     if rows:
-        transaction.execute(table.insert().prefix_with("OR IGNORE"), rows)
+        transaction.execute(sqlite_insert(table).on_conflict_do_nothing(), rows)
 
 
 def _types(export_id: str, resource_types: Iterable[str]) -> list[dict[str, str]]:

@@ -10,11 +10,16 @@ import httpx
 from ecw_pipeline.bulk_export import download
 from ecw_pipeline.bulk_export.messages import ExportRequest, Reply
 from ecw_pipeline.bulk_export.protocol import ExportState, InProgress, Requested, next_state
-from ecw_pipeline.errors import ProtocolError
+from ecw_pipeline.errors import ProtocolError, TemporaryError
 from ecw_pipeline.fhir.resource_types import is_type_name
 from ecw_pipeline.fhir_client.auth import json_object
 from ecw_pipeline.fhir_client.session import FHIR_JSON, Session
-from ecw_pipeline.fhir_client.transport import ONCE, network_errors, retry_after_seconds
+from ecw_pipeline.fhir_client.transport import (
+    ONCE,
+    network_errors,
+    require_safe_url,
+    retry_after_seconds,
+)
 
 # Types that describe the server itself: asking for them exports nothing about patients.
 DEFINITIONAL_TYPES = frozenset(
@@ -68,10 +73,21 @@ class BulkExportClient:
                 auth=self._session.auth,
                 extensions=ONCE,
             )
+        if reply.status_code in (httpx.codes.BAD_GATEWAY, httpx.codes.GATEWAY_TIMEOUT):
+            raise TemporaryError(
+                f"a gateway answered the kick-off in the server's stead (HTTP {reply.status_code})",
+                "run again: the export is looked after as uncertain",
+            )
         return next_state(Requested(url), self._read(reply))
 
     def poll(self, waiting: InProgress) -> ExportState:
-        """Ask once how far the export is."""
+        """Ask once how far the export is.
+
+        Raises:
+            TemporaryError: the server cannot be reached now.
+            ProtocolError: the status URL is not https, or the manifest is unusable.
+        """
+        require_safe_url(waiting.status_url)
         headers = {"Accept": "application/json"}
         with network_errors(waiting.status_url):
             reply = self._session.http.get(

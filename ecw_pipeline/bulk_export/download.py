@@ -8,9 +8,12 @@ from pathlib import Path
 import httpx
 
 from ecw_pipeline.errors import ProtocolError, TemporaryError
-from ecw_pipeline.fhir_client.providers import is_loopback
 from ecw_pipeline.fhir_client.session import Session
-from ecw_pipeline.fhir_client.transport import network_errors
+from ecw_pipeline.fhir_client.transport import (
+    network_errors,
+    require_not_busy,
+    require_safe_url,
+)
 from ecw_pipeline.files import finished_file
 
 CHUNK_BYTES = 1 << 16
@@ -29,7 +32,8 @@ class Downloaded:
 def download(session: Session, url: str, stem: Path, *, with_token: bool) -> Downloaded:
     """Fetch ``url`` to ``<stem>.ndjson`` or, where the bytes are gzip, ``<stem>.ndjson.gz``.
 
-    The token is sent only ``with_token``, and httpx drops it when another origin takes over.
+    The token is sent only ``with_token``, and httpx drops it when another origin takes over;
+    what a redirect may lead to is `HttpsOnly`'s to say.
 
     Raises:
         TemporaryError: the link expired or the connection broke; asking again may help.
@@ -38,7 +42,7 @@ def download(session: Session, url: str, stem: Path, *, with_token: bool) -> Dow
 
     Source: Bulk Data Access, "File Request".
     """
-    _require_https(httpx.URL(url))
+    require_safe_url(url)
     headers = {"Accept": "application/fhir+ndjson", "Accept-Encoding": "gzip"}
     auth = session.auth if with_token else httpx.Auth()
     with (
@@ -69,17 +73,8 @@ def _chain(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
     yield from rest
 
 
-def _require_https(url: httpx.URL) -> None:
-    if url.scheme != "https" and not (url.scheme == "http" and is_loopback(url.host)):
-        raise ProtocolError(
-            f"the manifest names a file at {url.host} without https",
-            "nothing was fetched; ask the provider's support",
-        )
-
-
 def _require_whole_body(reply: httpx.Response) -> None:
-    for step in (*reply.history, reply):
-        _require_https(step.url)
+    require_not_busy(reply)
     if reply.status_code in (404, 410):
         raise TemporaryError(
             "the link to an export file has expired",

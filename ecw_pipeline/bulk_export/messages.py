@@ -9,6 +9,7 @@ from urllib.parse import urljoin
 
 from ecw_pipeline.errors import BadDataError, ProtocolError
 from ecw_pipeline.fhir.instants import format_instant, parse_instant
+from ecw_pipeline.fhir.resource_types import is_type_name
 from ecw_pipeline.settings import ExportLevel
 
 FileKind = Literal["output", "deleted", "error"]
@@ -81,7 +82,7 @@ def parse_manifest(document: Mapping[str, Any], status_url: str) -> Manifest:
     """Read a complete-status body, in any dialect that still says when and where.
 
     Raises:
-        ProtocolError: no usable ``transactionTime``, or a file without a URL.
+        ProtocolError: no usable ``transactionTime``, or a file without a usable URL or type.
 
     Source: Bulk Data Access, "Response - Complete Status".
     """
@@ -95,21 +96,34 @@ def parse_manifest(document: Mapping[str, Any], status_url: str) -> Manifest:
     files = tuple(
         _file(kind, entry, status_url)
         for key, kind in _KINDS.items()
-        for entry in document.get(key) or ()
+        for entry in _entries(document.get(key))
     )
     return Manifest(transaction_time, document.get("requiresAccessToken") is True, files)
 
 
-def _file(kind: FileKind, entry: Mapping[str, Any], status_url: str) -> ManifestFile:
-    url = entry.get("url")
+def _entries(value: object) -> list[Any]:
+    if value is None:
+        return []
+    return value if isinstance(value, list) else [value]
+
+
+def _file(kind: FileKind, entry: Any, status_url: str) -> ManifestFile:
+    named = entry if isinstance(entry, dict) else {}
+    url, count, resource_type = named.get("url"), named.get("count"), named.get("type") or ""
     if not isinstance(url, str) or not url:
-        raise ProtocolError(
-            f"the export's manifest names a file of {kind!r} without a URL",
-            "ask the provider's support",
-        )
-    count = entry.get("count")
-    # Some servers escape the manifest as if it were HTML.
-    whole_url = urljoin(status_url, html.unescape(url))
-    return ManifestFile(
-        kind, str(entry.get("type", "")), whole_url, count if type(count) is int else None
+        raise _unusable(kind, "without a URL")
+    # The type names a folder: "../.." would lead out of ours.
+    if not isinstance(resource_type, str) or (resource_type and not is_type_name(resource_type)):
+        raise _unusable(kind, "of a type that is none")
+    try:
+        # Some servers escape the manifest as if it were HTML.
+        whole_url = urljoin(status_url, html.unescape(url))
+    except ValueError as error:
+        raise _unusable(kind, "with a URL that is none") from error
+    return ManifestFile(kind, resource_type, whole_url, count if type(count) is int else None)
+
+
+def _unusable(kind: FileKind, fault: str) -> ProtocolError:
+    return ProtocolError(
+        f"the export's manifest names a file of {kind!r} {fault}", "ask the provider's support"
     )

@@ -3,6 +3,7 @@
 Nothing here sends, waits or writes. Source: Bulk Data Access, "Bulk Data Export Operation".
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,8 @@ from ecw_pipeline.bulk_export.messages import Manifest, Reply, parse_manifest
 
 FIRST_POLL_SECONDS = 2.0
 LONGEST_POLL_SECONDS = 300.0
+# As codes of FHIR's issue-type are spelt; anything else could be free text.
+_CODE = re.compile(r"[a-z-]{1,40}")
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,10 @@ def _after_kick_off(state: Requested, reply: Reply) -> ExportState:
     match reply.status_code:
         case 202 if location := reply.headers.get("content-location"):
             wait = _wait_seconds(reply, FIRST_POLL_SECONDS)
-            return InProgress(urljoin(state.url, location), "", wait)
+            try:
+                return InProgress(urljoin(state.url, location), "", wait)
+            except ValueError:
+                return Failed("the server accepted the export but its status URL is none")
         case 202 | 200:
             return Failed("the server accepted the export but named no status URL")
         case 429 | 503:
@@ -117,9 +123,10 @@ def _issue_codes(reply: Reply) -> tuple[str, ...]:
     issues = reply.document.get("issue")
     if not isinstance(issues, list):
         return ()
-    return tuple(str(issue.get("code", "")) for issue in issues if isinstance(issue, dict))
+    codes = (str(issue.get("code", "")) for issue in issues if isinstance(issue, dict))
+    return tuple(code for code in codes if _CODE.fullmatch(code))
 
 
 def _codes(reply: Reply) -> str:
-    codes = ", ".join(sorted({code for code in _issue_codes(reply) if code}))
+    codes = ", ".join(sorted(set(_issue_codes(reply))))
     return f" ({codes})" if codes else ""

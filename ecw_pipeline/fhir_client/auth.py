@@ -5,8 +5,10 @@ Source: SMART App Launch 2.2, "Backend Services"; RFC 6749; RFC 7523.
 
 import fcntl
 import json
+import os
 import uuid
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,9 +20,13 @@ from joserfc.errors import JoseError
 
 from ecw_pipeline.clock import Clock
 from ecw_pipeline.errors import ConfigurationError, ProtocolError, TemporaryError
-from ecw_pipeline.fhir_client.providers import Connection, is_loopback
-from ecw_pipeline.fhir_client.transport import network_errors
-from ecw_pipeline.files import finished_file, private_folder
+from ecw_pipeline.fhir_client.providers import Connection
+from ecw_pipeline.fhir_client.transport import (
+    network_errors,
+    require_not_busy,
+    require_safe_url,
+)
+from ecw_pipeline.files import PRIVATE_FILE_MODE, finished_file, machine_errors, private_folder
 from ecw_pipeline.settings import read_secret_file
 
 # A token this close to its end is renewed first: a request must not outlive it on the way.
@@ -61,8 +67,7 @@ class TokenSource:
             ProtocolError: its reply is not a token.
         """
         private_folder(self._path.parent)
-        with self._path.with_suffix(".lock").open("a") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with self._locked():
             known = self._read()
             if known is not None and known.value != refused and self._is_fresh(known):
                 return known
@@ -70,6 +75,17 @@ class TokenSource:
             with finished_file(self._path) as stream:
                 stream.write(json.dumps(token.__dict__).encode())
             return token
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        path = self._path.with_suffix(".lock")
+        with machine_errors(path):
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, PRIVATE_FILE_MODE)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
 
     def _is_fresh(self, token: Token) -> bool:
         return token.expires_at - RENEWAL_MARGIN_SECONDS > self._clock.now().timestamp()
@@ -105,6 +121,7 @@ class TokenSource:
 
     def _read_reply(self, reply: httpx.Response) -> Token:
         document = json_object(reply)
+        require_not_busy(reply)
         if reply.status_code != httpx.codes.OK:
             raise self._refusal(reply, str(document.get("error", "")))
         value = document.get("access_token")
@@ -153,24 +170,21 @@ def token_endpoint(connection: Connection, http: httpx.Client) -> str:
     Raises:
         ConfigurationError: the address is no SMART server.
         ProtocolError: the endpoint is not https.
+        TemporaryError: the server is busy.
 
     Source: SMART App Launch 2.2, "Conformance".
     """
     url = f"{connection.base_url}/.well-known/smart-configuration"
     with network_errors(url):
         reply = http.get(url, headers={"Accept": "application/json"})
+    require_not_busy(reply)
     endpoint = json_object(reply).get("token_endpoint")
     if reply.status_code != httpx.codes.OK or not isinstance(endpoint, str):
         raise ConfigurationError(
             f"no SMART configuration at {connection.base_url} (HTTP {reply.status_code})",
             "check ECLINICALWORKS_FHIR_ENDPOINT: the base URL, with the practice code if any",
         )
-    parsed = httpx.URL(endpoint)
-    if parsed.scheme != "https" and not is_loopback(parsed.host):
-        raise ProtocolError(
-            "the server names a token endpoint that is not https",
-            "no secret was sent; ask the provider's support",
-        )
+    require_safe_url(endpoint)
     return endpoint
 
 
@@ -193,7 +207,14 @@ def sign_assertion(connection: Connection, endpoint: str, clock: Clock) -> str:
     algorithm = KEY_ALGORITHMS[key.key_type]
     key_id = connection.key_id or key.kid or key.thumbprint()
     header = {"alg": algorithm, "kid": key_id, "typ": "JWT"}
-    return jwt.encode(header, claims, key, algorithms=[algorithm])
+    try:
+        return jwt.encode(header, claims, key, algorithms=[algorithm])
+    except JoseError as error:  # an EC key of another curve than P-384, say
+        raise ConfigurationError(
+            f"ECW_PRIVATE_KEY_FILE names {connection.private_key_file},"
+            f" whose key cannot sign with {algorithm}",
+            "use an RSA key, or an EC key of curve P-384",
+        ) from error
 
 
 def _private_key(path: Path | None) -> jwk.RSAKey | jwk.ECKey:
@@ -202,7 +223,7 @@ def _private_key(path: Path | None) -> jwk.RSAKey | jwk.ECKey:
     text = read_secret_file(path, "ECW_PRIVATE_KEY_FILE")
     try:
         key = jwk.import_key(json.loads(text)) if text.startswith("{") else _from_pem(text)
-    except (ValueError, JoseError) as error:
+    except (ValueError, TypeError, KeyError, JoseError) as error:
         raise ConfigurationError(
             f"ECW_PRIVATE_KEY_FILE names {path}, which is no private key (JWK or PEM)",
             "point it at the key whose public half is registered with the provider",
@@ -219,7 +240,7 @@ def _from_pem(text: str) -> jwk.RSAKey | jwk.ECKey:
     """PEM of PKCS#8 does not say which kind of key it holds, so both are tried."""
     try:
         return jwk.import_key(text, "RSA")
-    except (ValueError, JoseError):
+    except (ValueError, TypeError, JoseError):
         return jwk.import_key(text, "EC")
 
 

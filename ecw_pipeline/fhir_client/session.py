@@ -12,7 +12,13 @@ from ecw_pipeline.errors import ProtocolError
 from ecw_pipeline.fhir_client.auth import BearerAuth, TokenSource, json_object
 from ecw_pipeline.fhir_client.budget import Budget
 from ecw_pipeline.fhir_client.providers import Connection
-from ecw_pipeline.fhir_client.transport import Metered, Retrying, network_errors
+from ecw_pipeline.fhir_client.transport import (
+    HttpsOnly,
+    Metered,
+    Retrying,
+    network_errors,
+    require_not_busy,
+)
 from ecw_pipeline.layout import DataFolder
 
 FHIR_JSON = "application/fhir+json"
@@ -33,10 +39,12 @@ class Session:
         """Read one FHIR JSON document.
 
         Raises:
+            TemporaryError: the server cannot be reached now, or has no time.
             ProtocolError: the server refused, or answered something else.
         """
         with network_errors(url):
             reply = self.http.get(url, headers={"Accept": FHIR_JSON}, auth=self.auth)
+        require_not_busy(reply)
         document = json_object(reply)
         if reply.status_code != httpx.codes.OK or not document:
             raise ProtocolError(
@@ -56,7 +64,7 @@ def open_session(
     """Open a session; every request in it pays the connection's budget."""
     budget = Budget(folder.budget(connection.connection_id), connection.windows, clock)
     wire = network or httpx.HTTPTransport(http2=False)
-    transport = Retrying(Metered(wire, budget, clock), clock)
+    transport = HttpsOnly(Retrying(Metered(wire, budget, clock), clock))
     headers = {"User-Agent": USER_AGENT}
     with httpx.Client(transport=transport, timeout=TIMEOUT, headers=headers) as http:
         if connection.auth_kind == "none":

@@ -1,6 +1,7 @@
 """Politeness as a stack of HTTP transports: each retry pays the budget again.
 
-`Retrying(Metered(network))`. What a reply means is decided above, in `bulk_export/protocol.py`.
+`HttpsOnly(Retrying(Metered(network)))`. What a reply means is decided above, in
+`bulk_export/protocol.py`.
 """
 
 import random
@@ -12,8 +13,9 @@ from email.utils import parsedate_to_datetime
 import httpx
 
 from ecw_pipeline.clock import Clock
-from ecw_pipeline.errors import TemporaryError
+from ecw_pipeline.errors import ProtocolError, TemporaryError
 from ecw_pipeline.fhir_client.budget import Budget
+from ecw_pipeline.fhir_client.providers import is_loopback
 
 RETRIED_STATUSES = frozenset({429, 502, 503, 504})
 FIRST_BACKOFF_SECONDS = 1.0
@@ -54,6 +56,20 @@ def _until_date(text: str, now: datetime) -> float | None:
 
 def _clamped(seconds: float) -> float:
     return min(max(seconds, 0.0), LONGEST_WAIT_SECONDS) if seconds == seconds else 0.0
+
+
+class HttpsOnly(httpx.BaseTransport):
+    """Lets no request out in plain http, whoever named its address: a manifest, a redirect."""
+
+    def __init__(self, inner: httpx.BaseTransport) -> None:
+        self._inner = inner
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        require_safe_url(str(request.url))
+        return self._inner.handle_request(request)
+
+    def close(self) -> None:
+        self._inner.close()
 
 
 class Metered(httpx.BaseTransport):
@@ -108,6 +124,37 @@ def _backoff_seconds(attempt: int) -> float:
     return FIRST_BACKOFF_SECONDS * float(2 ** (attempt - 1)) * random.uniform(1, 1.25)  # noqa: S311
 
 
+def require_safe_url(url: str) -> None:
+    """Refuse an address from the server that is none, or that would be asked without https.
+
+    Raises:
+        ProtocolError: the address is not safe; nothing was sent.
+    """
+    try:
+        parsed = httpx.URL(url)
+    except httpx.InvalidURL:
+        parsed = httpx.URL()
+    is_plain = parsed.scheme == "http" and is_loopback(parsed.host)
+    if not parsed.host or not (parsed.scheme == "https" or is_plain):
+        raise ProtocolError(
+            f"the server names an address at {parsed.host or 'no host'} that is not https",
+            "nothing was sent there; ask the provider's support",
+        )
+
+
+def require_not_busy(reply: httpx.Response) -> None:
+    """Tell a server that has no time now from one that refuses.
+
+    Raises:
+        TemporaryError: it answered 429, 502, 503 or 504, after all attempts.
+    """
+    if reply.status_code in RETRIED_STATUSES:
+        raise TemporaryError(
+            f"{reply.url.host} is busy (HTTP {reply.status_code})",
+            "run again in some minutes: work continues where it stopped",
+        )
+
+
 @contextmanager
 def network_errors(url: str) -> Iterator[None]:
     """Say in words what the network refused, naming the host and never the query."""
@@ -123,7 +170,7 @@ def network_errors(url: str) -> Iterator[None]:
         raise TemporaryError(
             f"{host} did not answer in time", "run again later: work continues where it stopped"
         ) from error
-    except httpx.TransportError as error:
+    except httpx.RequestError as error:
         raise TemporaryError(
             f"the connection to {host} broke ({type(error).__name__})",
             "run again: work continues where it stopped",

@@ -13,7 +13,7 @@ from ecw_pipeline.landing.decimals import quote_decimals
 
 TRICKY = ['"value":5', '\\"value\\":5', '"value": 1.10', "value", '":1', "\\", '"', '" :-1e5,"']
 TEXTS = st.text() | st.lists(st.sampled_from(TRICKY)).map("".join)
-KEYS = TEXTS | st.sampled_from(sorted(decimal_keys()) + ["count", "start"])
+KEYS = TEXTS | st.sampled_from([*sorted(decimal_keys()), "count", "start"])
 NUMBERS = st.one_of(
     st.integers(),
     st.from_regex(r"-?(0|[1-9][0-9]{0,30})(\.[0-9]{1,30})?([eE][+-]?[0-9]{1,3})?", fullmatch=True),

@@ -1,0 +1,187 @@
+"""The client and the sandbox read the specification separately; here they meet."""
+
+import gzip
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ecw_pipeline.bulk_export.client import BulkExportClient
+from ecw_pipeline.bulk_export.messages import ExportRequest
+from ecw_pipeline.bulk_export.protocol import (
+    Completed,
+    ExportState,
+    Failed,
+    InProgress,
+    Refused,
+)
+from ecw_pipeline.clock import ManualClock
+from ecw_pipeline.errors import ProtocolError, TemporaryError
+from ecw_pipeline.fhir.resource_types import BRIEF_TYPES
+from ecw_pipeline.fhir_client.session import open_session
+from ecw_pipeline.layout import DataFolder
+from ecw_pipeline.sandbox.server import RunningSandbox, SandboxConfig, Window, running_sandbox
+from ecw_pipeline_tests.builders import connection
+from ecw_pipeline_tests.odd_server import OddServer, odd_server, raw
+
+EVERYTHING = ExportRequest("system", "", ("Patient", "Task"), None)
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[RunningSandbox]:
+    windows = (Window(1_000_000, 86_400.0, "calendar"),)
+    config = SandboxConfig(port=0, patients=4, windows=windows, export_seconds=0.0)
+    with running_sandbox(config) as running:
+        yield running
+
+
+@contextmanager
+def client_of(base_url: str, folder: Path, **changes: Any) -> Iterator[BulkExportClient]:
+    clock = ManualClock(datetime.now(UTC))
+    with open_session(connection(base_url, **changes), DataFolder(folder), clock) as session:
+        yield BulkExportClient(session)
+
+
+def finished(client: BulkExportClient, state: ExportState) -> Completed:
+    for _ in range(2000):
+        if not isinstance(state, InProgress):
+            break
+        state = client.poll(state)
+    assert isinstance(state, Completed)
+    return state
+
+
+def test_an_export_is_asked_for_awaited_and_fetched(
+    sandbox: RunningSandbox, tmp_path: Path
+) -> None:
+    with client_of(sandbox.base_url, tmp_path) as client:
+        done = finished(client, client.kick_off(EVERYTHING))
+        files = [file for file in done.manifest.files if file.kind == "output"]
+        kept = [
+            client.download(file.url, tmp_path / str(number), with_token=True)
+            for number, file in enumerate(files)
+        ]
+
+    for file, whole in zip(files, kept, strict=True):
+        content = whole.path.read_bytes()
+        text = gzip.decompress(content) if whole.path.suffix == ".gz" else content
+        resources = [json.loads(line) for line in text.splitlines()]
+        assert {resource["resourceType"] for resource in resources} == {file.resource_type}
+        assert len(resources) == file.count
+    assert {file.resource_type for file in files} == {"Patient", "Task"}
+
+
+def test_since_asks_for_less(sandbox: RunningSandbox, tmp_path: Path) -> None:
+    with client_of(sandbox.base_url, tmp_path) as client:
+        first = finished(client, client.kick_off(EVERYTHING)).manifest
+        since = ExportRequest("system", "", ("Patient", "Task"), first.transaction_time)
+        second = finished(client, client.kick_off(since)).manifest
+
+    assert [file for file in second.files if file.count] == []
+
+
+def test_a_cancelled_export_is_unknown_afterwards(sandbox: RunningSandbox, tmp_path: Path) -> None:
+    with client_of(sandbox.base_url, tmp_path) as client:
+        state = client.kick_off(EVERYTHING)
+        assert isinstance(state, InProgress)
+
+        assert client.cancel(state.status_url)
+        assert client.poll(state) == Failed("the server no longer knows this export")
+
+
+def test_the_server_says_which_types_it_offers(sandbox: RunningSandbox, tmp_path: Path) -> None:
+    with client_of(sandbox.base_url, tmp_path) as client:
+        assert set(BRIEF_TYPES) <= set(client.offered_types())
+
+
+def statement(*names: object) -> bytes:
+    rest = [{"resource": [{"type": name} for name in names]}, {}]
+    return raw(200, json.dumps({"resourceType": "CapabilityStatement", "rest": rest}).encode())
+
+
+def test_types_that_describe_the_server_are_not_offered(odd: OddServer, tmp_path: Path) -> None:
+    odd.answers("/r4/metadata", statement("Task", "Parameters", "Patient", "../x", 5, "Task"))
+    with client_of(odd.url + "/r4", tmp_path) as client:
+        assert client.offered_types() == ("Task", "Patient")
+
+
+@pytest.mark.parametrize(
+    "reply", [statement(), raw(200, b'{"rest": null}'), raw(200, b'{"rest": [{}]}')]
+)
+def test_a_server_that_offers_nothing_is_refused(
+    odd: OddServer, tmp_path: Path, reply: bytes
+) -> None:
+    odd.answers("/r4/metadata", reply)
+    with (
+        client_of(odd.url + "/r4", tmp_path) as client,
+        pytest.raises(ProtocolError) as caught,
+    ):
+        client.offered_types()
+    assert "ECW_RESOURCE_TYPES" in caught.value.next_step
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_kick_off_that_comes_too_soon_is_not_repeated_by_itself(
+    odd: OddServer, tmp_path: Path, status: int
+) -> None:
+    started = raw(202, content_location="/status/1")
+    odd.answers("/r4/$export", raw(status, retry_after="77"), started)
+    with client_of(odd.url + "/r4", tmp_path) as client:
+        assert client.kick_off(EVERYTHING) == Refused(f"HTTP {status}", 77)
+
+
+@pytest.mark.parametrize("reply", [b"", raw(502), raw(504)])
+def test_a_kick_off_whose_reply_is_lost_is_neither_started_nor_failed(
+    odd: OddServer, tmp_path: Path, reply: bytes
+) -> None:
+    odd.answers("/r4/$export", reply, raw(202, content_location="/status/1"))
+    with client_of(odd.url + "/r4", tmp_path) as client, pytest.raises(TemporaryError):
+        client.kick_off(EVERYTHING)
+
+
+def test_a_kick_off_with_an_old_token_is_asked_again_with_a_new_one(
+    odd: OddServer, tmp_path: Path
+) -> None:
+    odd.answers("/r4/$export", raw(401), raw(202, content_location="/status/1"))
+    with client_of(odd.url + "/r4", tmp_path) as client:
+        assert client.kick_off(EVERYTHING) == InProgress(f"{odd.url}/status/1", "", 2.0)
+
+
+def test_a_status_url_without_https_is_not_asked(odd: OddServer, tmp_path: Path) -> None:
+    odd.answers("/r4/$export", raw(202, content_location="http://192.0.2.1/status"))
+    with client_of(odd.url + "/r4", tmp_path) as client:
+        state = client.kick_off(EVERYTHING)
+        assert isinstance(state, InProgress)
+        with pytest.raises(ProtocolError, match="not https"):
+            client.poll(state)
+
+
+def test_a_manifest_that_is_html_is_a_protocol_error(odd: OddServer, tmp_path: Path) -> None:
+    url = odd.answers("/status/1", raw(200, b"<html>sign in</html>"))
+    with client_of(odd.url + "/r4", tmp_path) as client, pytest.raises(ProtocolError):
+        client.poll(InProgress(url, "", 1.0))
+
+
+@pytest.mark.parametrize(
+    ("status", "agreed"), [(202, True), (204, True), (404, True), (500, False)]
+)
+def test_a_server_agrees_to_cancel_or_not(
+    odd: OddServer, tmp_path: Path, status: int, agreed: bool
+) -> None:
+    url = odd.answers("/status/1", raw(status))
+    with client_of(odd.url + "/r4", tmp_path) as client:
+        assert client.cancel(url) is agreed
+
+
+def test_a_host_that_is_gone_is_a_temporary_error(tmp_path: Path) -> None:
+    with odd_server() as gone:
+        base_url = gone.url + "/r4"
+    with (
+        client_of(base_url, tmp_path) as client,
+        pytest.raises(TemporaryError, match="connection refused"),
+    ):
+        client.kick_off(EVERYTHING)

@@ -1,0 +1,157 @@
+"""Requests are spelt as the specification says; manifests are read in any dialect."""
+
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ecw_pipeline.bulk_export.messages import (
+    ExportRequest,
+    Manifest,
+    ManifestFile,
+    parse_manifest,
+)
+from ecw_pipeline.errors import ProtocolError
+from ecw_pipeline.settings import ExportLevel
+from ecw_pipeline_tests.builders import MONDAY
+
+STATUS_URL = "https://a.org/r4/status/1"
+AT = "2024-01-01T12:00:00Z"
+
+
+def manifest(**keys: Any) -> Manifest:
+    return parse_manifest({"transactionTime": AT, **keys}, STATUS_URL)
+
+
+def one_file(**keys: Any) -> ManifestFile:
+    """The file of a manifest that names one."""
+    (only,) = manifest(output=[{"type": "Patient", "url": "https://a.org/1", **keys}]).files
+    return only
+
+
+@pytest.mark.parametrize(
+    ("level", "path"),
+    [("system", "$export"), ("patient", "Patient/$export"), ("group", "Group/g1/$export")],
+)
+def test_each_level_has_its_endpoint(level: ExportLevel, path: str) -> None:
+    assert ExportRequest(level, "g1", ("Patient",), None).path() == path
+
+
+def test_types_and_since_are_parameters() -> None:
+    asked = ExportRequest("system", "", ("Patient", "Task"), MONDAY).query()
+
+    assert asked == {"_type": "Patient,Task", "_since": AT}
+
+
+def test_no_since_is_no_parameter() -> None:
+    assert ExportRequest("system", "", ("Patient",), None).query() == {"_type": "Patient"}
+
+
+def test_a_manifest_is_an_instant_and_files() -> None:
+    read = manifest(
+        requiresAccessToken=True,
+        output=[{"type": "Patient", "url": "https://a.org/1", "count": 5}],
+        deleted=[{"type": "Bundle", "url": "https://a.org/2"}],
+        error=[{"type": "OperationOutcome", "url": "https://a.org/3"}],
+    )
+
+    assert read == Manifest(
+        MONDAY,
+        True,
+        (
+            ManifestFile("output", "Patient", "https://a.org/1", 5),
+            ManifestFile("deleted", "Bundle", "https://a.org/2", None),
+            ManifestFile("error", "OperationOutcome", "https://a.org/3", None),
+        ),
+    )
+
+
+@pytest.mark.parametrize("keys", [{}, {"output": []}, {"output": None, "deleted": None}])
+def test_keys_may_be_absent_or_empty(keys: dict[str, Any]) -> None:
+    assert manifest(**keys) == Manifest(MONDAY, False, ())
+
+
+def test_the_outcome_of_later_drafts_is_the_error_of_today() -> None:
+    (only,) = manifest(outcome=[{"type": "OperationOutcome", "url": "https://a.org/1"}]).files
+
+    assert only.kind == "error"
+
+
+def test_one_file_outside_a_list_is_a_file() -> None:
+    assert len(manifest(output={"type": "Patient", "url": "https://a.org/1"}).files) == 1
+
+
+@pytest.mark.parametrize(
+    ("url", "whole"),
+    [
+        ("https://b.org/1", "https://b.org/1"),
+        ("/files/1", "https://a.org/files/1"),
+        ("2", "https://a.org/r4/status/2"),
+        ("https://a.org/1?x=1&amp;y=2", "https://a.org/1?x=1&y=2"),
+        ("https://a.org/1?x=1&y=2", "https://a.org/1?x=1&y=2"),
+    ],
+)
+def test_a_url_is_made_whole(url: str, whole: str) -> None:
+    assert one_file(url=url).url == whole
+
+
+@pytest.mark.parametrize("count", ["5", 5.0, True, None, []])
+def test_a_count_that_is_no_number_is_no_count(count: object) -> None:
+    assert one_file(count=count).count is None
+
+
+@pytest.mark.parametrize("value", ["true", 1, None, "false"])
+def test_only_true_requires_a_token(value: object) -> None:
+    assert manifest(requiresAccessToken=value).requires_access_token is False
+
+
+def test_a_file_without_a_type_is_kept_for_landing_to_judge() -> None:
+    assert manifest(output=[{"url": "https://a.org/1"}]).files[0].resource_type == ""
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {},
+        {"url": ""},
+        {"url": 5},
+        {"url": "http://[bad"},
+        "https://a.org/1",
+        None,
+        {"url": "https://a.org/1", "type": "../../../etc"},
+        {"url": "https://a.org/1", "type": "/tmp"},
+        {"url": "https://a.org/1", "type": ["Patient"]},
+    ],
+)
+def test_a_file_that_cannot_be_fetched_or_kept_is_refused(entry: object) -> None:
+    with pytest.raises(ProtocolError, match="manifest names a file of 'output'") as caught:
+        manifest(output=[entry])
+    assert caught.value.next_step
+
+
+@pytest.mark.parametrize("text", ["", "today", "2024-01-01", None, 5])
+def test_a_manifest_without_a_usable_instant_is_refused(text: object) -> None:
+    with pytest.raises(ProtocolError, match="no usable transactionTime"):
+        parse_manifest({"transactionTime": text}, STATUS_URL)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=20) | st.just("http://[bad"),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["url", "type", "count", "x"]), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["output", "error", "deleted", "outcome", "requiresAccessToken"]), JSON
+    )
+)
+def test_any_json_is_a_manifest_or_a_protocol_error(keys: dict[str, Any]) -> None:
+    with suppress(ProtocolError):
+        assert manifest(**keys).transaction_time == MONDAY

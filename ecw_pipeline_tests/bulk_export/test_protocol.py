@@ -1,0 +1,181 @@
+"""A state and a reply give the next state; nothing spins and nothing is overlooked."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ecw_pipeline.bulk_export.messages import Manifest, Reply
+from ecw_pipeline.bulk_export.protocol import (
+    LONGEST_POLL_SECONDS,
+    Completed,
+    Failed,
+    InProgress,
+    Refused,
+    Requested,
+    next_state,
+)
+from ecw_pipeline.errors import ProtocolError
+from ecw_pipeline_tests.builders import MONDAY
+
+ASKED = Requested("https://a.org/r4/$export")
+WAITING = InProgress("https://a.org/status/1", "10%", 4.0)
+
+
+def outcome(*codes: object, diagnostics: str = "") -> dict[str, Any]:
+    issues = [{"severity": "error", "code": code, "diagnostics": diagnostics} for code in codes]
+    return {"resourceType": "OperationOutcome", "issue": issues}
+
+
+def test_a_kick_off_that_is_taken_is_in_progress() -> None:
+    reply = Reply(202, {"content-location": "https://a.org/status/1"})
+
+    assert next_state(ASKED, reply) == InProgress("https://a.org/status/1", "", 2.0)
+
+
+def test_a_status_url_may_be_relative() -> None:
+    state = next_state(ASKED, Reply(202, {"content-location": "/status/1"}))
+
+    assert isinstance(state, InProgress)
+    assert state.status_url == "https://a.org/status/1"
+
+
+@pytest.mark.parametrize("headers", [{}, {"content-location": "http://[bad"}])
+def test_a_kick_off_without_a_status_url_has_failed(headers: dict[str, str]) -> None:
+    assert isinstance(next_state(ASKED, Reply(202, headers)), Failed)
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_kick_off_that_comes_too_soon_may_be_asked_again(status: int) -> None:
+    reply = Reply(status, document=outcome("throttled"), retry_after_seconds=90)
+
+    assert next_state(ASKED, reply) == Refused(f"HTTP {status} (throttled)", 90)
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 422, 500])
+def test_a_kick_off_that_is_refused_has_failed_with_the_servers_code(status: int) -> None:
+    state = next_state(ASKED, Reply(status, document=outcome("not-supported")))
+
+    assert state == Failed(f"the export was refused: HTTP {status} (not-supported)")
+
+
+def test_a_poll_that_says_202_waits_on() -> None:
+    reply = Reply(202, {"x-progress": "60%"}, retry_after_seconds=120)
+
+    assert next_state(WAITING, reply) == InProgress(WAITING.status_url, "60%", 120)
+
+
+def test_without_a_wish_of_the_server_polls_become_rarer() -> None:
+    waits, state = [], WAITING
+    for _ in range(20):
+        following = next_state(state, Reply(202))
+        assert isinstance(following, InProgress)
+        state = following
+        waits.append(state.wait_seconds)
+
+    assert waits == sorted(waits)
+    assert waits[0] == 6.0
+    assert waits[-1] == LONGEST_POLL_SECONDS
+
+
+def test_progress_stays_where_the_server_says_nothing_new() -> None:
+    state = next_state(WAITING, Reply(202))
+
+    assert isinstance(state, InProgress)
+    assert state.progress == "10%"
+
+
+def test_progress_of_any_length_is_cut() -> None:
+    state = next_state(WAITING, Reply(202, {"x-progress": "x" * 10_000}))
+
+    assert isinstance(state, InProgress)
+    assert len(state.progress) == 100
+
+
+def test_a_poll_that_says_200_is_complete() -> None:
+    document = {"transactionTime": "2024-01-01T12:00:00Z", "output": []}
+
+    assert next_state(WAITING, Reply(200, document=document)) == Completed(
+        Manifest(MONDAY, False, ()), document
+    )
+
+
+@pytest.mark.parametrize("status", [408, 429, 502, 503, 504])
+def test_a_poll_that_fails_for_a_passing_reason_waits_on(status: int) -> None:
+    reply = Reply(status, retry_after_seconds=30)
+
+    assert next_state(WAITING, reply) == InProgress(WAITING.status_url, "10%", 30)
+
+
+def test_a_transient_outcome_waits_on() -> None:
+    assert isinstance(next_state(WAITING, Reply(500, document=outcome("transient"))), InProgress)
+
+
+@pytest.mark.parametrize("status", [404, 410])
+def test_an_export_the_server_forgot_has_failed(status: int) -> None:
+    assert next_state(WAITING, Reply(status)) == Failed("the server no longer knows this export")
+
+
+@pytest.mark.parametrize("status", [400, 500, 501])
+def test_an_export_that_failed_at_the_server_has_failed(status: int) -> None:
+    state = next_state(WAITING, Reply(status, document=outcome("exception")))
+
+    assert state == Failed(f"the export failed at the server: HTTP {status} (exception)")
+
+
+@pytest.mark.parametrize("code", ["Ann Smith, born 1990", "x" * 41, 5, None, ["exception"], ""])
+def test_free_text_of_the_server_is_not_repeated(code: object) -> None:
+    document = outcome(code, diagnostics="Ann Smith")
+    state = next_state(WAITING, Reply(500, document=document))
+
+    assert state == Failed("the export failed at the server: HTTP 500")
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=20),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["issue", "code", "output", "url"]), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+REPLIES = st.builds(
+    Reply,
+    st.integers(100, 599) | st.sampled_from([200, 202, 408, 429, 500, 503]),
+    st.dictionaries(
+        st.sampled_from(["content-location", "x-progress"]), st.text() | st.just("http://[bad")
+    ),
+    st.dictionaries(
+        st.sampled_from(["transactionTime", "issue", "output", "error"]),
+        JSON | st.just("2024-01-01T12:00:00Z") | st.just([{"code": "transient"}]),
+    ),
+    st.none() | st.floats(0, 300),
+)
+STATES = st.just(ASKED) | st.builds(
+    InProgress, st.just("https://a.org/1"), st.text(), st.floats(0, 1e6)
+)
+
+
+@given(STATES, REPLIES)
+def test_whoever_waits_waits_a_while_but_not_for_ever(
+    state: Requested | InProgress, reply: Reply
+) -> None:
+    try:
+        following = next_state(state, reply)
+    except ProtocolError:
+        assert reply.status_code == 200
+        return
+    if isinstance(following, InProgress | Refused):
+        assert 0.5 <= following.wait_seconds <= LONGEST_POLL_SECONDS
+
+
+@given(REPLIES)
+def test_a_poll_never_forgets_where_to_ask(reply: Reply) -> None:
+    if reply.status_code == 200:
+        return
+    following = next_state(WAITING, reply)
+
+    assert isinstance(following, Failed) or (
+        isinstance(following, InProgress) and following.status_url == WAITING.status_url
+    )
