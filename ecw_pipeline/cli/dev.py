@@ -34,6 +34,9 @@ def run(
     from ecw_pipeline.settings import Settings
 
     signal.signal(signal.SIGTERM, _stop)
+    # Started in the background by a script, we inherit that Ctrl-C is ignored; Dagster's
+    # processes stop each other by it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     settings = Settings.from_environment()
     with ExitStack() as stack:
         if not (settings.client_id or settings.connections_file):

@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from ecw_pipeline.defs.automation import JOBS, daily_sync, land_finished_exports
+from ecw_pipeline.defs.automation import EXECUTOR, JOBS, daily_sync, land_finished_exports
 from ecw_pipeline.defs.core import core_assets
 from ecw_pipeline.defs.exports import export_manifest, export_request
 from ecw_pipeline.defs.flat import flat_assets
@@ -32,4 +32,5 @@ def definitions() -> dg.Definitions:
         schedules=[daily_sync],
         sensors=[land_finished_exports],
         resources=resources(),
+        executor=EXECUTOR,
     )

@@ -7,6 +7,7 @@ import dagster as dg
 from ecw_pipeline.defs.exports import EXPORT_TAG
 from ecw_pipeline.defs.partitions import DAYS, range_tags
 from ecw_pipeline.defs.resources import LakeResource
+from ecw_pipeline.defs.run_owners import bury_dead_runs
 from ecw_pipeline.errors import EcwError
 from ecw_pipeline.ledger import Export
 from ecw_pipeline.stages import exports
@@ -80,7 +81,8 @@ def land_finished_exports(
     context: dg.SensorEvaluationContext, lake: LakeResource
 ) -> dg.SensorResult | dg.SkipReason:
     opened = lake.open()
-    waiting = [_step(opened, e) for e in opened.ledger.exports() if e.is_open]
+    waiting = list(bury_dead_runs(context.instance, opened))
+    waiting += [_step(opened, e) for e in opened.ledger.exports() if e.is_open]
     requests = list(_wanted_runs(context.instance, opened))
     if requests:
         return dg.SensorResult(run_requests=requests)

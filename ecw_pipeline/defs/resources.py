@@ -7,6 +7,7 @@ import dagster as dg
 import duckdb
 
 from ecw_pipeline.bulk_export.client import BulkExportClient
+from ecw_pipeline.defs.run_owners import hold
 from ecw_pipeline.ledger import Ledger
 from ecw_pipeline.stages.lake import Lake
 from ecw_pipeline.warehouse.database import read_published
@@ -41,6 +42,11 @@ class WarehouseResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
 class LakeResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     """Everything a stage needs: settings, ledger, clients, tables."""
+
+    def setup_for_execution(self, context: dg.InitResourceContext) -> None:
+        """Say that this process owns the run."""
+        if context.run is not None:
+            hold(Lake.from_environment(), context.run.run_id)
 
     def open(self) -> Lake:
         return Lake.from_environment()
