@@ -1,32 +1,51 @@
-"""The two doors by which text enters SQL."""
+"""The two doors by which text enters SQL: names through `identifier`, values through `literal`.
 
-from ecw_pipeline.errors import BadDataError
+Nothing else writes a quote around something it was given.
+"""
+
+from ecw_pipeline.errors import UnsupportedViewError
 
 
 def identifier(name: str) -> str:
-    """A name as a quoted SQL identifier.
+    """Quote a name: ``te"xt`` → ``"te""xt"``.
 
     Raises:
-        BadDataError: the name is empty or holds NUL or half a surrogate pair.
+        UnsupportedViewError: the name is empty or holds a NUL, which SQL text cannot carry.
     """
-    if not name or not _can_be_sent(name):
-        raise BadDataError(
-            "a name in SQL is empty, or holds NUL or half a surrogate pair", "rename it"
-        )
-    return '"' + name.replace('"', '""') + '"'
+    if not name:
+        raise UnsupportedViewError("a name in SQL cannot be empty")
+    return '"' + _without_nul(name).replace('"', '""') + '"'
 
 
 def literal(text: str) -> str:
-    """A text as a quoted SQL string.
+    """Quote a value: ``it's`` → ``'it''s'``; a line break is written ``E'\\n'``.
+
+    The result is one line, so that laying out SQL cannot change a value.
 
     Raises:
-        BadDataError: the text holds NUL or half a surrogate pair.
+        UnsupportedViewError: the text holds a NUL or half a surrogate pair.
     """
-    if not _can_be_sent(text):
-        raise BadDataError("a text in SQL holds NUL or half a surrogate pair", "remove it")
-    return "'" + text.replace("'", "''") + "'"
+    quoted = "'" + _without_nul(text).replace("'", "''") + "'"
+    if "\n" not in text:
+        return quoted
+    return "E" + quoted.replace("\\", "\\\\").replace("\n", "\\n")
 
 
-def _can_be_sent(text: str) -> bool:
-    """Whether SQL text, which is UTF-8 and ends at NUL, can carry this."""
-    return "\0" not in text and not any("\ud800" <= c <= "\udfff" for c in text)
+def indented(sql: str) -> str:
+    """Move SQL to the right. Only at line feeds, which no literal holds."""
+    return "\n".join(f"  {line}" for line in sql.split("\n"))
+
+
+def qualified(name: str) -> str:
+    """Quote a table's name part by part: ``core.patient`` → ``"core"."patient"``."""
+    return ".".join(identifier(part) for part in name.split("."))
+
+
+def _without_nul(text: str) -> str:
+    if "\0" in text:
+        raise UnsupportedViewError("a NUL character cannot be written in SQL")
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise UnsupportedViewError("half a surrogate pair cannot be written in SQL") from error
+    return text

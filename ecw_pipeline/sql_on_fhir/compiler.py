@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from ecw_pipeline.errors import UnsupportedViewError
+from ecw_pipeline.quoting import identifier, literal, qualified
 from ecw_pipeline.sql_on_fhir.keys import LINE_KEY, key_columns, reserved_names
 from ecw_pipeline.sql_on_fhir.layout import select_sql
 from ecw_pipeline.sql_on_fhir.plan import Plan, PlannedColumn, Planner, columns_of
 from ecw_pipeline.sql_on_fhir.problems import Problems, ViewError
-from ecw_pipeline.sql_on_fhir.quoting import identifier, literal, qualified
 from ecw_pipeline.sql_on_fhir.running import ViewResult, run_compiled
 from ecw_pipeline.sql_on_fhir.view_definition import ViewDefinition, read_view
 

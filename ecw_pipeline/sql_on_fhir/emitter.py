@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from ecw_pipeline.errors import UnsupportedViewError
+from ecw_pipeline.quoting import identifier, literal
 from ecw_pipeline.sql_on_fhir.functions import FUNCTIONS, OPERATORS
 from ecw_pipeline.sql_on_fhir.ir import (
     Apply,
@@ -27,7 +28,6 @@ from ecw_pipeline.sql_on_fhir.ir import (
     children,
 )
 from ecw_pipeline.sql_on_fhir.kinds import PRIMITIVES
-from ecw_pipeline.sql_on_fhir.quoting import identifier, literal
 from ecw_pipeline.sql_on_fhir.shapes import Shape
 
 # How deep `repeat` follows a structure into itself. DuckDB binds each lambda twice, so every level

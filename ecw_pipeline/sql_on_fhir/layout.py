@@ -8,6 +8,7 @@ slower.) A select that does not iterate is part of the one around it.
 from collections.abc import Iterator
 from typing import TypeAlias
 
+from ecw_pipeline.quoting import identifier, indented, literal
 from ecw_pipeline.sql_on_fhir.emitter import Emitter, taken_apart
 from ecw_pipeline.sql_on_fhir.ir import Empty, Field, Node, Position, Variable, Walk, mentions
 from ecw_pipeline.sql_on_fhir.kinds import ANYTHING, PRIMITIVES, held_sql
@@ -20,7 +21,6 @@ from ecw_pipeline.sql_on_fhir.plan import (
     Union,
     columns_of,
 )
-from ecw_pipeline.sql_on_fhir.quoting import identifier, indented, literal
 
 # What a row is made of: columns of its own, and lists that multiply it.
 _Item: TypeAlias = PlannedColumn | Part

@@ -6,7 +6,7 @@ and a ``urn:`` have none that a table of resources would hold.
 Source: SQL on FHIR 2.0, "getReferenceKey".
 """
 
-from ecw_pipeline.sql_on_fhir.quoting import literal
+from ecw_pipeline.quoting import literal
 
 _ID = r"[A-Za-z0-9\-.]{1,64}"
 _VERSION = rf"(?:/_history/{_ID})?"

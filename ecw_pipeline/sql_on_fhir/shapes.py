@@ -8,8 +8,8 @@ import json
 from typing import Any
 
 from ecw_pipeline.fhir.structure import Element
+from ecw_pipeline.quoting import identifier
 from ecw_pipeline.sql_on_fhir.kinds import PRIMITIVES, held_sql
-from ecw_pipeline.sql_on_fhir.quoting import identifier
 
 
 class Shape:

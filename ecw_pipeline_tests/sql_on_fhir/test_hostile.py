@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ecw_pipeline.errors import UnsupportedViewError
+from ecw_pipeline.quoting import identifier, literal
 from ecw_pipeline.sql_on_fhir.compiler import compile_view, run_view
-from ecw_pipeline.sql_on_fhir.quoting import identifier, literal
 
 PATIENT = {"resourceType": "Patient", "id": "p1", "name": [{"family": "F"}]}
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"))
