@@ -3,12 +3,15 @@
 It keeps no state between calls: `ledger.py` does, and callers write to it first.
 """
 
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import httpx
 
 from ecw_pipeline.bulk_export import download
-from ecw_pipeline.bulk_export.messages import ExportRequest, Reply
+from ecw_pipeline.bulk_export.messages import ExportRequest, Reply, joined_pages, next_page
 from ecw_pipeline.bulk_export.protocol import ExportState, InProgress, Requested, next_state
 from ecw_pipeline.errors import ProtocolError, TemporaryError
 from ecw_pipeline.fhir.resource_types import is_type_name
@@ -87,13 +90,41 @@ class BulkExportClient:
             TemporaryError: the server cannot be reached now.
             ProtocolError: the status URL is not https, or the manifest is unusable.
         """
-        require_safe_url(waiting.status_url)
+        reply = self._ask_status(waiting.status_url)
+        if reply.status_code == httpx.codes.OK:
+            reply = replace(reply, document=self._all_pages(waiting.status_url, reply.document))
+        return next_state(waiting, reply)
+
+    def _ask_status(self, url: str) -> Reply:
+        """One request: what a passing failure means is decided by the protocol, not repeated."""
+        require_safe_url(url)
         headers = {"Accept": "application/json"}
-        with network_errors(waiting.status_url):
+        with network_errors(url):
             reply = self._session.http.get(
-                waiting.status_url, headers=headers, auth=self._session.auth
+                url, headers=headers, auth=self._session.auth, extensions=ONCE
             )
-        return next_state(waiting, self._read(reply))
+        return self._read(reply)
+
+    def _all_pages(self, url: str, first: Mapping[str, Any]) -> Mapping[str, Any]:
+        """A manifest that comes in pages, as one.
+
+        Raises:
+            ProtocolError: a page is missing, or the pages run in a circle.
+        """
+        document, seen = first, {url}
+        following = next_page(first, url)
+        while following is not None:
+            page = self._ask_status(following)
+            if page.status_code != httpx.codes.OK or following in seen:
+                raise ProtocolError(
+                    f"page {len(seen) + 1} of the export's manifest cannot be read"
+                    f" (HTTP {page.status_code})",
+                    "run again; if it stays, ask the provider's support",
+                )
+            seen.add(following)
+            document = joined_pages(document, page.document)
+            following = next_page(page.document, following)
+        return document
 
     def download(self, url: str, stem: Path, *, with_token: bool) -> download.Downloaded:
         """Fetch one file; see `download.download`."""

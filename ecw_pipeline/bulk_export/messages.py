@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
-from urllib.parse import urljoin
+from urllib.parse import quote, urljoin
 
 from ecw_pipeline.errors import BadDataError, ProtocolError
 from ecw_pipeline.fhir.instants import format_instant, parse_instant
@@ -29,7 +29,11 @@ class ExportRequest:
 
         Source: Bulk Data Access, "Endpoint".
         """
-        place = {"system": "", "patient": "Patient/", "group": f"Group/{self.group_id}/"}
+        place = {
+            "system": "",
+            "patient": "Patient/",
+            "group": f"Group/{quote(self.group_id, safe='')}/",
+        }
         return f"{place[self.level]}$export"
 
     def query(self) -> dict[str, str]:
@@ -99,6 +103,23 @@ def parse_manifest(document: Mapping[str, Any], status_url: str) -> Manifest:
         for entry in _entries(document.get(key))
     )
     return Manifest(transaction_time, document.get("requiresAccessToken") is True, files)
+
+
+def next_page(document: Mapping[str, Any], url: str) -> str | None:
+    """Where a manifest that comes in pages goes on; None on the last.
+
+    Source: Bulk Data Access 3.0, "Response - Complete Status", link.
+    """
+    for link in _entries(document.get("link")):
+        if isinstance(link, dict) and link.get("relation") == "next" and link.get("url"):
+            return urljoin(url, html.unescape(str(link["url"])))
+    return None
+
+
+def joined_pages(first: Mapping[str, Any], page: Mapping[str, Any]) -> dict[str, Any]:
+    """The first page with the files of another added."""
+    files = {key: _entries(first.get(key)) + _entries(page.get(key)) for key in _KINDS}
+    return {**first, **{key: entries for key, entries in files.items() if entries}}
 
 
 def _entries(value: object) -> list[Any]:

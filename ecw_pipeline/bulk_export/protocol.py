@@ -97,6 +97,10 @@ def _after_poll(state: InProgress, reply: Reply) -> ExportState:
             return _wait_again(state, reply)
         case status if status >= 500 and "transient" in _issue_codes(reply):
             return _wait_again(state, reply)
+        case 401 | 403 as status:
+            # The token was renewed already: somebody mends the grant, or the deadline ends it.
+            said = f"the server does not let us ask (HTTP {status})"
+            return InProgress(state.status_url, said, _wait_seconds(reply, 60.0))
         case 404 | 410:
             return Failed("the server no longer knows this export")
         case status:

@@ -185,3 +185,41 @@ def test_a_host_that_is_gone_is_a_temporary_error(tmp_path: Path) -> None:
         pytest.raises(TemporaryError, match="connection refused"),
     ):
         client.kick_off(EVERYTHING)
+
+
+def manifest_page(url: str, following: str = "") -> bytes:
+    document = {
+        "transactionTime": "2026-01-01T00:00:00Z",
+        "output": [{"type": "Patient", "url": url}],
+        "link": [{"relation": "next", "url": following}] if following else [],
+    }
+    return raw(200, json.dumps(document).encode(), content_type="application/json")
+
+
+def test_a_manifest_in_pages_is_read_to_its_end(odd: OddServer, tmp_path: Path) -> None:
+    status_url = odd.answers("/status", manifest_page("/1", "/status/2"))
+    odd.answers("/status/2", manifest_page("/2", "/status/3"))
+    odd.answers("/status/3", manifest_page("/3"))
+
+    with client_of(odd.url + "/r4", tmp_path) as client:
+        files = finished(client, InProgress(status_url, "", 0)).manifest.files
+
+    assert [file.url.removeprefix(odd.url) for file in files] == ["/1", "/2", "/3"]
+
+
+@pytest.mark.parametrize("second", [manifest_page("/2", "/status"), raw(500)])
+def test_a_manifest_whose_pages_do_not_end_well_is_refused(
+    odd: OddServer, tmp_path: Path, second: bytes
+) -> None:
+    status_url = odd.answers("/status", manifest_page("/1", "/status/2"))
+    odd.answers("/status/2", second)
+
+    with (
+        client_of(odd.url + "/r4", tmp_path) as client,
+        pytest.raises(ProtocolError, match="page"),
+    ):
+        client.poll(InProgress(status_url, "", 0))
+
+
+def test_a_group_id_stays_one_segment_of_the_url() -> None:
+    assert ExportRequest("group", "a/b?c", ("Patient",), None).path() == "Group/a%2Fb%3Fc/$export"

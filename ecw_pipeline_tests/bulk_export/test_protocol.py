@@ -179,3 +179,11 @@ def test_a_poll_never_forgets_where_to_ask(reply: Reply) -> None:
     assert isinstance(following, Failed) or (
         isinstance(following, InProgress) and following.status_url == WAITING.status_url
     )
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_poll_that_is_not_allowed_waits_for_somebody_to_mend_the_grant(status: int) -> None:
+    state = next_state(WAITING, Reply(status))
+
+    assert isinstance(state, InProgress)
+    assert str(status) in state.progress
