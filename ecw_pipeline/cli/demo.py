@@ -1,6 +1,8 @@
 """`ecw demo`: the whole pipeline against a sandbox, ending with answers."""
 
+import shlex
 import shutil
+import sys
 import time
 from dataclasses import replace
 from datetime import timedelta
@@ -66,8 +68,10 @@ def run(
     _answer(lake)
     seconds = time.monotonic() - started
     console.print(f"\ndone in {seconds:.0f} s", highlight=False)
-    console.print(f'warehouse:  ecw sql "select …"   or open {lake.folder.warehouse} read-only')
-    console.print("Dagster UI: make dev   then http://127.0.0.1:3000", highlight=False)
+    command = shlex.quote(sys.argv[0])
+    console.print(f'your own question:  {command} sql "select …"', soft_wrap=True)
+    console.print(f"the warehouse:      {lake.folder.warehouse} (read-only)", soft_wrap=True)
+    console.print("the Dagster UI:     make dev, then http://127.0.0.1:3000", highlight=False)
 
 
 def _open_lake() -> "Lake":

@@ -21,7 +21,9 @@ Step = Callable[[str, int, int], None]
 
 def show_rows(columns: Sequence[str], rows: Rows, title: str = "") -> None:
     """Print rows as a table."""
-    table = Table(title=escape(title) or None, title_justify="left", header_style="bold")
+    if title:
+        console.print(f"[bold]{escape(title)}[/bold]", highlight=False)
+    table = Table(header_style="bold")
     for index, name in enumerate(columns):
         is_number = any(isinstance(row[index], int | float) for row in rows)
         table.add_column(escape(name), justify="right" if is_number else "left", overflow="fold")
