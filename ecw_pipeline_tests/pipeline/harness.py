@@ -98,7 +98,12 @@ class Site:
 @contextmanager
 def site(folder: Path, **config: Any) -> Iterator[Site]:
     """A running sandbox with a data folder of its own, in the environment."""
-    options = {"port": 0, "windows": WIDE, "export_seconds": 0.05, "patients": 20} | config
+    options: dict[str, Any] = {
+        "port": 0,
+        "windows": WIDE,
+        "export_seconds": 0.05,
+        "patients": 20,
+    } | config
     with running_sandbox(SandboxConfig(**options)) as running, pytest.MonkeyPatch.context() as env:
         storage = folder / "data" / "dagster"
         storage.mkdir(parents=True)
