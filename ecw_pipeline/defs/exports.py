@@ -10,7 +10,7 @@ from ecw_pipeline.ledger import Export
 from ecw_pipeline.stages import exports, landing
 from ecw_pipeline.stages.lake import Lake
 
-EXPORT_TAG = "ecw/export"
+EXPORT_TAG = "ecw_export"
 
 
 class ExportConfig(dg.Config):

@@ -34,16 +34,17 @@ def bury_dead_runs(instance: dg.DagsterInstance, lake: Lake) -> Iterator[str]:
     started = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])
     for record in instance.get_run_records(started):
         run = record.dagster_run
-        if _is_dead(lake, run.run_id, record.start_time):
+        began = record.start_time or record.create_timestamp.timestamp()
+        if _is_dead(lake, run.run_id, began):
             instance.report_run_failed(run, "The process of this run is gone (killed or crashed).")
             _lock_path(lake, run.run_id).unlink(missing_ok=True)
             yield f"run {run.run_id[:8]} had no process any more"
 
 
-def _is_dead(lake: Lake, run_id: str, start_time: float | None) -> bool:
+def _is_dead(lake: Lake, run_id: str, began: float) -> bool:
     path = _lock_path(lake, run_id)
     if not path.exists():
-        age_seconds = lake.clock.now().timestamp() - (start_time or 0.0)
+        age_seconds = lake.clock.now().timestamp() - began
         return age_seconds > GRACE_SECONDS
     descriptor = os.open(path, os.O_RDWR)
     try:
