@@ -1,11 +1,11 @@
 """Jobs, the daily schedule, and the sensor that waits for exports and lands them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import dagster as dg
 
 from ecw_pipeline.defs.exports import EXPORT_TAG
-from ecw_pipeline.defs.partitions import DAYS, range_tags
+from ecw_pipeline.defs.partitions import range_tags
 from ecw_pipeline.defs.resources import LakeResource
 from ecw_pipeline.defs.run_owners import bury_dead_runs
 from ecw_pipeline.errors import EcwError
@@ -62,12 +62,17 @@ full_refresh = dg.define_asset_job(
 )
 JOBS = (request_exports, land_exports, load_landed, incremental_sync, full_refresh)
 
-daily_sync = dg.build_schedule_from_partitioned_job(
-    request_exports,
-    name="daily_sync",
-    hour_of_day=2,
+
+@dg.schedule(
+    job=request_exports,
+    cron_schedule="0 2 * * *",
+    execution_timezone="UTC",
     description="Asks for the day's changes at 02:00 UTC.",
 )
+def daily_sync(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+    """The partition of the day it runs on."""
+    day = context.scheduled_execution_time.date().isoformat()
+    return dg.RunRequest(run_key=day, partition_key=day)
 
 
 @dg.sensor(
@@ -128,8 +133,3 @@ def _run_for(
     tags = {tag: export.connection_id} | range_tags(lake.ledger.days_of(export.export_id))
     run_key = f"{job_name}-{export.export_id}-{attempts}"
     return dg.RunRequest(run_key=run_key, job_name=job_name, tags=tags)
-
-
-def partition_days(first: str, last: str) -> Sequence[str]:
-    """The partition days from the first to the last."""
-    return DAYS.get_partition_keys_in_range(dg.PartitionKeyRange(first, last))

@@ -1,7 +1,6 @@
 """Partition days. A day is an address for exports, not a window of the data in them."""
 
 from collections.abc import Sequence
-from datetime import date
 
 import dagster as dg
 
@@ -33,8 +32,3 @@ def exports_of_run(context: dg.AssetExecutionContext, lake: Lake) -> list[Export
 def range_tags(days: Sequence[str]) -> dict[str, str]:
     """Run tags that select the days from the first to the last."""
     return {RANGE_START: min(days), RANGE_END: max(days)}
-
-
-def today(lake: Lake) -> str:
-    """The partition of this day."""
-    return date.isoformat(lake.clock.now().date())
