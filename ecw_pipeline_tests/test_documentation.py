@@ -1,0 +1,70 @@
+"""The README and docs say what there is: every setting, command and schema."""
+
+import json
+import re
+from pathlib import Path
+
+import typer
+
+from ecw_pipeline.cli.app import app
+from ecw_pipeline.errors import EcwError
+from ecw_pipeline.marts.catalog import built_in_marts
+from ecw_pipeline.settings import ConnectionSettings, Settings
+from ecw_pipeline.sql_on_fhir.compiler import compile_view
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text("utf-8")
+PAGES = README + "".join(path.read_text("utf-8") for path in (ROOT / "docs").glob("*.md"))
+CODE_BLOCK = re.compile(r"```(\w*)\n(.*?)```", re.DOTALL)
+
+
+def blocks(language: str) -> list[str]:
+    return [text for name, text in CODE_BLOCK.findall(README) if name == language]
+
+
+def test_every_setting_is_documented() -> None:
+    aliases = {str(field.validation_alias) for field in Settings.model_fields.values()}
+
+    assert [name for name in sorted(aliases) if f"`{name}`" not in README] == []
+
+
+def test_every_command_is_documented() -> None:
+    commands = set(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
+
+    assert [name for name in sorted(commands) if f"ecw {name}" not in PAGES] == []
+
+
+def test_every_documented_command_exists() -> None:
+    commands = set(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
+    named = set(re.findall(r"\becw ([a-z]+)\b", "\n".join(blocks(""))))
+
+    assert named <= commands
+
+
+def test_the_marts_named_in_the_readme_exist() -> None:
+    named = set(re.findall(r"marts\.([a-z0-9_]+)", README))
+
+    assert named
+    assert named <= set(built_in_marts())
+
+
+def test_the_view_in_the_readme_compiles() -> None:
+    (text,) = blocks("json")
+
+    columns = [column.name for column in compile_view(json.loads(text), with_keys=True).columns]
+
+    assert columns[:4] == ["patient_id", "ordinal", "kind", "value"]
+
+
+def test_the_connections_file_in_the_readme_names_real_keys() -> None:
+    (text,) = blocks("toml")
+    keys = set(re.findall(r"^(\w+) =", text, re.MULTILINE))
+
+    assert keys <= set(ConnectionSettings.model_fields) | {"client_secret_env"}
+
+
+def test_every_exit_code_is_documented() -> None:
+    codes = {kind.exit_code for kind in EcwError.__subclasses__()}
+
+    sentence = README[README.index("exit codes say") :].split("\n\n")[0]
+    assert codes <= {int(number) for number in re.findall(r"\b\d\b", sentence)}
