@@ -1,0 +1,1 @@
+"""The warehouse, from single versions to what readers see."""
