@@ -11,15 +11,14 @@ from ecw_pipeline.warehouse.merge import Incoming, Moved
 from ecw_pipeline.warehouse.schema import WarehouseTable
 
 
-def behind_tables(
-    connection: duckdb.DuckDBPyConnection, tables: Sequence[WarehouseTable]
-) -> list[WarehouseTable]:
-    """The tables that are not built from their present view, or lag behind what is loaded."""
-    rows = connection.execute(
-        "SELECT table_name, fingerprint FROM ops.table_state WHERE NOT is_stale"
-    ).fetchall()
-    good = set(rows)
-    return [table for table in tables if (table.name, table.fingerprint) not in good]
+def is_behind(connection: duckdb.DuckDBPyConnection, table: WarehouseTable) -> bool:
+    """Whether a table is not built from its present view, or lags behind what is loaded."""
+    good = connection.execute(
+        "SELECT count(*) FROM ops.table_state"
+        " WHERE NOT is_stale AND table_name = ? AND fingerprint = ?",
+        [table.name, table.fingerprint],
+    ).fetchone()
+    return not (good and good[0])
 
 
 def mark_table(

@@ -2,13 +2,16 @@
 
 import fcntl
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import duckdb
 
 from ecw_pipeline.errors import MachineError, TemporaryError
 from ecw_pipeline.files import PRIVATE_FILE_MODE, machine_errors, private_folder
+
+# What DuckDB raises when the disk is full: as it writes, as it commits, and ever after.
+STORAGE_ERRORS = (duckdb.IOException, duckdb.TransactionException, duckdb.FatalException)
 
 _OPS = """
 CREATE SCHEMA IF NOT EXISTS core;
@@ -57,7 +60,7 @@ def working_warehouse(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open the working warehouse for writing; waits while another process has it.
 
     Raises:
-        MachineError: the file cannot be written.
+        MachineError: the file cannot be written, or the disk is full.
         TemporaryError: a program outside the pipeline holds the file open.
     """
     private_folder(path.parent)
@@ -73,6 +76,11 @@ def working_warehouse(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
             connection.execute(_OPS)
             path.chmod(PRIVATE_FILE_MODE)
             yield connection
+        except STORAGE_ERRORS as error:
+            raise MachineError(
+                f"{path} could not be written (is the disk full?)",
+                "free some space and run again: what was not committed is done anew",
+            ) from error
         finally:
             connection.close()
 
@@ -101,21 +109,12 @@ def read_published(path: Path) -> duckdb.DuckDBPyConnection:
 
 @contextmanager
 def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
-    """All or nothing.
-
-    Raises:
-        MachineError: the disk is full.
-    """
+    """All or nothing."""
     connection.begin()
     try:
         yield
         connection.commit()
-    except duckdb.IOException as error:
-        connection.rollback()
-        raise MachineError(
-            "the warehouse could not be written (is the disk full?)",
-            "free some space and run again: nothing of this load was kept",
-        ) from error
     except BaseException:
-        connection.rollback()
+        with suppress(duckdb.Error):  # a commit that failed has rolled back already
+            connection.rollback()
         raise

@@ -6,6 +6,7 @@ import duckdb
 import pyarrow
 import pyarrow.parquet
 
+from ecw_pipeline.errors import MachineError
 from ecw_pipeline.files import (
     PRIVATE_FILE_MODE,
     machine_errors,
@@ -37,6 +38,12 @@ def write_parquet(
             ).fetchone()
             unfinished.chmod(PRIVATE_FILE_MODE)
             rename_whole(unfinished, path)
+        except duckdb.IOException as error:
+            unfinished.unlink(missing_ok=True)
+            raise MachineError(
+                f"{path} could not be written (is the disk full?)",
+                "free some space and run the same command again: it continues where it stopped",
+            ) from error
         except BaseException:
             unfinished.unlink(missing_ok=True)
             raise

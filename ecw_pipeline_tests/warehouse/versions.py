@@ -116,8 +116,8 @@ class Books:
 
     def empty(self) -> None:
         """Begin again without any version."""
-        for table in ("ops.resource_version", "ops.resource_current"):
-            self.connection.execute(f"DELETE FROM {table}")
+        for name in ("ops.resource_version", "ops.resource_current"):
+            self.connection.execute(f"DELETE FROM {name}")
         self.flats = {"patient": {}, "patient_name": {}}
         for table in (PATIENT, NAME):
             refold_table(self.connection, table, [])
