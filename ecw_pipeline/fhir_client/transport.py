@@ -20,6 +20,8 @@ from ecw_pipeline.fhir_client.providers import is_loopback
 RETRIED_STATUSES = frozenset({429, 502, 503, 504})
 FIRST_BACKOFF_SECONDS = 1.0
 LONGEST_WAIT_SECONDS = 300.0
+# Who cannot be reached at all mostly has a wrong address: the person waiting hears of it soon.
+ATTEMPTS_TO_CONNECT = 3
 # A request marked so goes out once: repeating it could do a thing twice.
 ONCE = {"ecw_once": True}
 
@@ -105,7 +107,9 @@ class Retrying(httpx.BaseTransport):
         for attempt in range(1, attempts):
             try:
                 response = self._inner.handle_request(request)
-            except httpx.TransportError:
+            except httpx.TransportError as error:
+                if isinstance(error, httpx.ConnectError) and attempt >= ATTEMPTS_TO_CONNECT:
+                    raise
                 self._clock.sleep(_backoff_seconds(attempt))
                 continue
             if response.status_code not in RETRIED_STATUSES:

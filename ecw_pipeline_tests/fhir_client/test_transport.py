@@ -128,12 +128,12 @@ def test_a_request_that_must_go_out_once_does(server: OddServer) -> None:
         assert http.get(url, extensions=ONCE).status_code == 503
 
 
-def test_a_refused_connection_is_tried_five_times() -> None:
+def test_a_refused_connection_is_tried_three_times() -> None:
     clock = monday_clock()
     with patient_client(clock) as http, pytest.raises(httpx.ConnectError):
         http.get(closed_port_url())
 
-    assert len(clock.slept_seconds) == 4
+    assert len(clock.slept_seconds) == 2
 
 
 def test_each_attempt_pays_the_budget(server: OddServer, tmp_path: Path) -> None:
