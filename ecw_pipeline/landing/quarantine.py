@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from pathlib import Path
 from typing import BinaryIO
 
 from ecw_pipeline.landing.rules import Refusal
@@ -26,3 +27,12 @@ class Quarantine:
             "text": line.decode("utf-8", errors="backslashreplace"),
         }
         self._stream.write(json.dumps(entry, ensure_ascii=False).encode() + b"\n")
+
+
+def unreadable_before(path: Path) -> frozenset[int]:
+    """The numbers of lines that a table could not read, as a quarantine file tells."""
+    if not path.exists():
+        return frozenset()
+    with path.open(encoding="utf-8") as lines:
+        entries = map(json.loads, lines)
+        return frozenset(e["source_line"] for e in entries if e["reason"] == "unreadable")

@@ -1,6 +1,7 @@
 """From the wish for data to a manifest: plan, ask, wait. The ledger is written first each time."""
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 
 import httpx
@@ -45,17 +46,22 @@ def start_exports(
         EcwError: the server cannot be reached, or refuses.
     """
     ledger = lake.ledger
-    with lake.only_one(f"start-{connection.connection_id}"):
+    with _only_one(lake, connection.connection_id):
         running = [e for e in ledger.exports(connection.connection_id) if e.is_open]
         if running:
             for export in running:
                 ledger.assign_days(export, days)
-            return [advance_export(lake, export.export_id) for export in running]
+            return [_advance(lake, export.export_id) for export in running]
         answered = [e for e in ledger.exports_of_days(connection.connection_id, days) if _stands(e)]
         open_days = set(days) - {day for e in answered for day in ledger.days_of(e.export_id)}
         if is_full or ask_again:
             return _ask(lake, connection, days, is_full)
         return answered + (_ask(lake, connection, open_days, is_full) if open_days else [])
+
+
+def _only_one(lake: Lake, connection_id: str) -> AbstractContextManager[None]:
+    """One process at a time speaks of exports: an intent that is being sent is not sent again."""
+    return lake.only_one(f"start-{connection_id}")
 
 
 def _stands(export: Export) -> bool:
@@ -148,9 +154,23 @@ def advance_export(lake: Lake, export_id: str) -> Export:
         TemporaryError: the server cannot be reached now.
     """
     export = lake.ledger.export(export_id)
-    now = lake.clock.now()
-    if not export.is_open or (export.next_poll_at is not None and export.next_poll_at > now):
+    if not _is_due(lake, export):
         return export
+    with _only_one(lake, export.connection_id):
+        return _advance(lake, export_id)
+
+
+def _is_due(lake: Lake, export: Export) -> bool:
+    return export.is_open and (
+        export.next_poll_at is None or export.next_poll_at <= lake.clock.now()
+    )
+
+
+def _advance(lake: Lake, export_id: str) -> Export:
+    export = lake.ledger.export(export_id)
+    if not _is_due(lake, export):
+        return export
+    now = lake.clock.now()
     with lake.client(export.connection_id) as client:
         if _is_overdue(lake, export, now):
             return _give_up(lake, client, export)

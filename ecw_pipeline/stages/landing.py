@@ -12,6 +12,7 @@ from ecw_pipeline.landing.landing import (
     read_deletions,
     screen_file,
 )
+from ecw_pipeline.landing.quarantine import unreadable_before
 from ecw_pipeline.ledger import Export, ExportFile
 from ecw_pipeline.stages.exports import refresh_links
 from ecw_pipeline.stages.lake import Lake
@@ -164,10 +165,11 @@ def screened_files(lake: Lake, export: Export, resource_type: str) -> list[tuple
     """The screened files of a type; one that was thrown away is made again."""
     found = []
     for file in lake.ledger.files(export.export_id):
-        if file.kind == "output" and file.resource_type == resource_type and file.path:
+        is_ours = file.kind == "output" and file.resource_type == resource_type
+        if is_ours and file.state == "landed":
             paths = paths_of(lake, export, file)
             if not paths.screened.exists():
-                screen_file(paths, resource_type)
+                screen_file(paths, resource_type, unreadable_before(paths.quarantine))
             found.append((file, paths.screened))
     return found
 
@@ -175,8 +177,13 @@ def screened_files(lake: Lake, export: Export, resource_type: str) -> list[tuple
 def quarantine_lines(
     lake: Lake, export: Export, file: ExportFile, refused_lines: frozenset[int]
 ) -> None:
-    """Move lines that a table could not read from the screened file to quarantine."""
-    report = screen_file(paths_of(lake, export, file), file.resource_type, refused_lines)
+    """Move lines that a table could not read from the screened file to quarantine.
+
+    Those that another table could not read stay there.
+    """
+    paths = paths_of(lake, export, file)
+    refused = refused_lines | unreadable_before(paths.quarantine)
+    report = screen_file(paths, file.resource_type, refused)
     lake.ledger.mark_file(
         export.export_id,
         file.file_number,
@@ -190,7 +197,7 @@ def deletions_of(lake: Lake, export: Export) -> list[tuple[str, Deletion]]:
     return [
         (file.path, deletion)
         for file in lake.ledger.files(export.export_id)
-        if file.kind == "deleted" and file.path
+        if file.kind == "deleted" and file.state == "landed"
         for deletion in read_deletions(paths_of(lake, export, file))[0]
     ]
 
