@@ -157,7 +157,9 @@ def _load_export(
             for name in ready
         ]
         bookkeeping.replace_rows(connection, "ops.export", _export_rows(lake))
-        bookkeeping.insert_rows(connection, "ops.file", _file_rows(lake, export, ready))
+        files = _file_rows(lake, export, ready)
+        bookkeeping.forget_files(connection, export.export_id, [row["source_file"] for row in files])
+        bookkeeping.insert_rows(connection, "ops.file", files)
         bookkeeping.insert_rows(connection, "ops.quarantine", _quarantine_rows(lake, export, ready))
     for name in ready:
         lake.ledger.mark_type(export.export_id, name, "loaded")

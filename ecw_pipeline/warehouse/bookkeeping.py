@@ -70,6 +70,18 @@ def replace_rows(
     insert_rows(connection, table, rows)
 
 
+def forget_files(
+    connection: duckdb.DuckDBPyConnection, export_id: str, source_files: Sequence[str]
+) -> None:
+    """Drop what is said of an export's files, because it is about to be said again."""
+    for table in ("ops.file", "ops.quarantine"):
+        connection.execute(
+            f"DELETE FROM {table} WHERE export_id = ? AND source_file IN"
+            " (SELECT unnest(?::VARCHAR[]))",
+            [export_id, list(source_files)],
+        )
+
+
 def insert_rows(
     connection: duckdb.DuckDBPyConnection, table: str, rows: Sequence[Mapping[str, Any]]
 ) -> None:
