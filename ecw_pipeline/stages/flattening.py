@@ -1,6 +1,6 @@
 """From screened lines to flat files: one Parquet per table and export."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,14 +46,33 @@ def flatten(lake: Lake, table: Table, export: Export) -> Flattened:
     return Flattened(table.name, export.export_id, path, rows)
 
 
-def flat_files(lake: Lake, table: Table, exports: Sequence[Export]) -> dict[str, Path]:
-    """A table's flat file of each export that has rows for it, written now where missing.
+class FlatFiles(Mapping[str, Path]):
+    """A table's flat file of each export that has rows for it, written when it is looked up.
 
-    Raises:
-        UnsupportedViewError: see `flatten`.
+    A load looks up the few exports it moves rows of; building a table anew looks up all.
+    Looking up raises `UnsupportedViewError` where `flatten` does.
     """
-    made = [flatten(lake, table, export) for export in exports]
-    return {flat.export_id: flat.path for flat in made if flat.path is not None}
+
+    def __init__(self, lake: Lake, table: Table, exports: Sequence[Export]) -> None:
+        self._lake = lake
+        self._table = table
+        self._exports = {export.export_id: export for export in exports}
+        self._known: dict[str, Path | None] = {}
+
+    def __getitem__(self, export_id: str) -> Path:
+        if export_id not in self._known:
+            made = flatten(self._lake, self._table, self._exports[export_id])
+            self._known[export_id] = made.path
+        path = self._known[export_id]
+        if path is None:
+            raise KeyError(export_id)
+        return path
+
+    def __iter__(self) -> Iterator[str]:
+        return (export_id for export_id in self._exports if export_id in self)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
 
 
 def _stamp(lake: Lake, table: Table, export: Export) -> str:

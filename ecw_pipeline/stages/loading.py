@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -12,7 +11,7 @@ from ecw_pipeline.errors import UnsupportedViewError
 from ecw_pipeline.landing.landing import Deletion
 from ecw_pipeline.ledger import Export
 from ecw_pipeline.marts.catalog import Mart
-from ecw_pipeline.stages.flattening import flat_files
+from ecw_pipeline.stages.flattening import FlatFiles, flatten
 from ecw_pipeline.stages.lake import Lake
 from ecw_pipeline.stages.landing import counts_of, deletions_of, paths_of, screened_files
 from ecw_pipeline.stages.tables import Table, tables_of
@@ -63,14 +62,6 @@ class Loaded:
     moved: Moved
 
 
-@dataclass(frozen=True)
-class Flats:
-    """Each table's flat files by export, and why some tables cannot follow."""
-
-    files: Mapping[str, Mapping[str, Path]]
-    broken: Mapping[str, str]
-
-
 def load_exports(lake: Lake) -> list[Loaded]:
     """Load every export that has landed and is not loaded, oldest first, then publish.
 
@@ -81,14 +72,17 @@ def load_exports(lake: Lake) -> list[Loaded]:
         MachineError: the disk is full; the published warehouse stays as it was.
     """
     with lake.only_one("load"):
-        arrived = [e for e in lake.ledger.exports() if e.has_arrived]
-        ready = sorted(filter(lambda e: _ready_types(lake, e), arrived), key=_age)
-        flats = _gather_flats(lake, arrived)
+        arrived = [export for export in lake.ledger.exports() if export.has_arrived]
+        settled = [export for export in arrived if not _is_pending(lake, export)]
+        ready = sorted((e for e in settled if _ready_types(lake, e)), key=_age)
+        flats = {name: FlatFiles(lake, table, settled) for name, table in lake.tables.items()}
+        broken = _flatten_all(lake, ready)
         loaded: list[Loaded] = []
         with working_warehouse(lake.folder.working_warehouse) as connection:
-            mended = _mend_tables(lake, connection, flats)
+            mended = _mend_tables(lake, connection, flats, broken)
+            followers = {name: files for name, files in flats.items() if name not in broken}
             for export in ready:
-                loaded.extend(_load_export(lake, connection, export, flats))
+                loaded.extend(_load_export(lake, connection, export, followers))
         if loaded or mended or not lake.folder.warehouse.exists():
             publish(lake.folder.working_warehouse, lake.folder.warehouse)
     return loaded
@@ -99,48 +93,75 @@ def _age(export: Export) -> tuple[str, str]:
 
 
 def _ready_types(lake: Lake, export: Export) -> list[str]:
-    """The types that can be loaded now; none while some of the export are still on their way."""
+    """The types of an export that can be loaded now."""
     types = lake.ledger.types(export.export_id)
-    if any(one.state == "pending" for one in types):
-        return []
     return [one.resource_type for one in types if one.state == "landed"]
 
 
-def _gather_flats(lake: Lake, exports: Sequence[Export]) -> Flats:
-    """Every table's flat files, written now where missing."""
-    landed = [e for e in exports if not _is_pending(lake, e)]
-    files: dict[str, Mapping[str, Path]] = {}
-    broken: dict[str, str] = {}
-    for table in lake.tables.values():
-        try:
-            files[table.name] = flat_files(lake, table, landed)
-        except UnsupportedViewError as error:
-            broken[table.name] = error.message
-    return Flats(files, broken)
-
-
 def _is_pending(lake: Lake, export: Export) -> bool:
+    """Whether some types of an export are still on their way: it is loaded whole."""
     return any(one.state == "pending" for one in lake.ledger.types(export.export_id))
 
 
-def _mend_tables(lake: Lake, connection: duckdb.DuckDBPyConnection, flats: Flats) -> bool:
-    """Build anew the tables that are new, changed or behind; whether there were any."""
-    sound = [t.in_warehouse for t in lake.tables.values() if t.name not in flats.broken]
-    behind = bookkeeping.behind_tables(connection, sound)
-    if behind:
-        with transaction(connection):
-            for table in behind:
-                refold_table(connection, table, list(flats.files[table.name].values()))
-                bookkeeping.mark_table(connection, table.name, table.fingerprint)
-    if flats.broken:
-        with transaction(connection):
-            for name, reason in flats.broken.items():
-                bookkeeping.mark_table(connection, name, "", reason)
-    return bool(behind)
+def _flatten_all(lake: Lake, exports: Sequence[Export]) -> dict[str, str]:
+    """Flatten what is to be loaded; returns the tables whose view fails, with why.
+
+    A line that one table cannot read leaves all tables: then those before it are written anew.
+    """
+    broken: dict[str, str] = {}
+    for export in exports:
+        for name in _ready_types(lake, export):
+            lines_landed = -1
+            while lines_landed != (lines_now := counts_of(lake, export, name).lines_landed):
+                lines_landed = lines_now
+                broken |= _flatten_type(lake, export, name)
+    return broken
+
+
+def _flatten_type(lake: Lake, export: Export, resource_type: str) -> dict[str, str]:
+    """Flatten one type of an export; returns the tables whose view fails, with why."""
+    broken: dict[str, str] = {}
+    for table in tables_of(lake.tables, resource_type):
+        try:
+            flatten(lake, table, export)
+        except UnsupportedViewError as error:
+            broken[table.name] = error.message
+    return broken
+
+
+def _mend_tables(
+    lake: Lake,
+    connection: duckdb.DuckDBPyConnection,
+    flats: Mapping[str, FlatFiles],
+    broken: dict[str, str],
+) -> bool:
+    """Build anew the tables that are new, changed or behind; whether there were any.
+
+    What turns out to fail is added to ``broken``, and marked stale.
+    """
+    is_mended = False
+    for table in lake.tables.values():
+        if table.name in broken:
+            continue
+        try:
+            if bookkeeping.is_behind(connection, table.in_warehouse):
+                with transaction(connection):
+                    refold_table(connection, table.in_warehouse, list(flats[table.name].values()))
+                    bookkeeping.mark_table(connection, table.name, table.fingerprint)
+                is_mended = True
+        except UnsupportedViewError as error:
+            broken[table.name] = error.message
+    with transaction(connection):
+        for name, reason in broken.items():
+            bookkeeping.mark_table(connection, name, "", reason)
+    return is_mended
 
 
 def _load_export(
-    lake: Lake, connection: duckdb.DuckDBPyConnection, export: Export, flats: Flats
+    lake: Lake,
+    connection: duckdb.DuckDBPyConnection,
+    export: Export,
+    flats: Mapping[str, FlatFiles],
 ) -> list[Loaded]:
     """Load what has landed of one export, in one transaction."""
     deletions = deletions_of(lake, export)
@@ -152,7 +173,7 @@ def _load_export(
                 connection,
                 _incoming(lake, export, name, deletions),
                 export,
-                _followers(lake, name, flats),
+                [(t, flats[t.name]) for t in tables_of(lake.tables, name) if t.name in flats],
             )
             for name in ready
         ]
@@ -166,23 +187,12 @@ def _load_export(
     return loaded
 
 
-def _followers(
-    lake: Lake, resource_type: str, flats: Flats
-) -> list[tuple[Table, Mapping[str, Path]]]:
-    """The tables of a type that can follow, each with its flat files."""
-    return [
-        (table, flats.files[table.name])
-        for table in tables_of(lake.tables, resource_type)
-        if table.name not in flats.broken
-    ]
-
-
 def _load_type(
     lake: Lake,
     connection: duckdb.DuckDBPyConnection,
     incoming: Incoming,
     export: Export,
-    followers: Sequence[tuple[Table, Mapping[str, Path]]],
+    followers: Sequence[tuple[Table, FlatFiles]],
 ) -> Loaded:
     started_at = lake.clock.now()
     moved = fold(connection, incoming, [(table.in_warehouse, files) for table, files in followers])
