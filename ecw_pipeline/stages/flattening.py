@@ -33,6 +33,11 @@ def flatten(lake: Lake, table: Table, export: Export) -> Flattened:
     Raises:
         UnsupportedViewError: the view cannot be compiled, or fails on data it should take.
     """
+    with lake.only_one(f"flatten-{table.resource_type}"):
+        return _flatten(lake, table, export)
+
+
+def _flatten(lake: Lake, table: Table, export: Export) -> Flattened:
     path = lake.folder.flat(table.name, export.export_id)
     if not counts_of(lake, export, table.resource_type).lines_landed:
         return Flattened(table.name, export.export_id, None)

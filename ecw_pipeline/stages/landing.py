@@ -57,7 +57,8 @@ def land_type(
         EcwError: a file cannot be had; the type is marked failed and can be landed later.
     """
     try:
-        _land_files(lake, export, "output", resource_type, report)
+        with lake.only_one(f"land-{resource_type}"):
+            _land_files(lake, export, "output", resource_type, report)
     except EcwError as error:
         lake.ledger.mark_type(export.export_id, resource_type, "failed", error.message)
         raise
@@ -72,8 +73,9 @@ def land_side_files(lake: Lake, export: Export, report: FileReport = _silent) ->
     Raises:
         EcwError: a file cannot be had.
     """
-    for kind in _FOLDERS:
-        _land_files(lake, export, kind, None, report)
+    with lake.only_one("land-side-files"):
+        for kind in _FOLDERS:
+            _land_files(lake, export, kind, None, report)
 
 
 def _state_of(lake: Lake, export: Export, resource_type: str) -> str:

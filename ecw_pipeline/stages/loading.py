@@ -179,7 +179,9 @@ def _load_export(
         ]
         bookkeeping.replace_rows(connection, "ops.export", _export_rows(lake))
         files = _file_rows(lake, export, ready)
-        bookkeeping.forget_files(connection, export.export_id, [row["source_file"] for row in files])
+        bookkeeping.forget_files(
+            connection, export.export_id, [row["source_file"] for row in files]
+        )
         bookkeeping.insert_rows(connection, "ops.file", files)
         bookkeeping.insert_rows(connection, "ops.quarantine", _quarantine_rows(lake, export, ready))
     for name in ready:
