@@ -177,7 +177,7 @@ def _load_export(
             )
             for name in ready
         ]
-        bookkeeping.replace_rows(connection, "ops.export", _export_rows(lake))
+        bookkeeping.replace_rows(connection, "ops.export", _export_rows(lake, export))
         files = _file_rows(lake, export, ready)
         bookkeeping.forget_files(
             connection, export.export_id, [row["source_file"] for row in files]
@@ -231,11 +231,17 @@ def _incoming(
     )
 
 
-def _export_rows(lake: Lake) -> list[dict[str, Any]]:
-    return [
+def _export_rows(lake: Lake, loading: Export) -> list[dict[str, Any]]:
+    """Every export as the ledger has it; the one being loaded as it will be after the load."""
+    rows = [
         {name: getattr(export, name) for name in _EXPORT_COLUMNS}
         for export in lake.ledger.exports()
     ]
+    states = {one.state for one in lake.ledger.types(loading.export_id)}
+    for row in rows:
+        if row["export_id"] == loading.export_id and "failed" not in states:
+            row["state"] = "loaded"
+    return rows
 
 
 def _file_rows(lake: Lake, export: Export, ready: Sequence[str]) -> list[dict[str, Any]]:

@@ -81,3 +81,10 @@ def test_an_incremental_export_fetches_only_what_changed(synced: Site) -> None:
         "SELECT sum(lines_received)::INT FROM ops.load GROUP BY export_id ORDER BY export_id"
     )
     assert 0 < received[1][0] < received[0][0] / 4
+
+
+def test_the_warehouse_says_which_exports_it_holds(synced: Site) -> None:
+    synced.sync("2026-01-06")
+
+    assert synced.rows("SELECT DISTINCT state FROM ops.export") == [("loaded",)]
+    assert synced.rows("SELECT count(*) FROM ops.export") == [(2,)]
