@@ -38,9 +38,14 @@ class DataFolder:
     def dagster(self) -> Path:
         return self.root / "dagster"
 
+    @property
+    def landing(self) -> Path:
+        """What was received, one folder per connection."""
+        return self.root / "landing"
+
     def export(self, connection_id: str, export_id: str) -> Path:
         """One export as received."""
-        return self.root / "landing" / connection_id / export_id
+        return self.landing / connection_id / export_id
 
     def flat(self, table: str, export_id: str) -> Path:
         """The rows one export gives one table."""

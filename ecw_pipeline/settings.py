@@ -8,6 +8,7 @@ import os
 import re
 import tomllib
 from datetime import date
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -15,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, f
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from ecw_pipeline.errors import ConfigurationError
-from ecw_pipeline.fhir.resource_types import is_type_name
+from ecw_pipeline.fhir.structure import is_resource, resource_types
 from ecw_pipeline.layout import DataFolder
 
 ExportLevel = Literal["system", "patient", "group"]
@@ -34,8 +35,9 @@ def _type_list(value: object) -> object:
         return value
     wanted = tuple(str(name).strip() for name in names if str(name).strip())
     for name in wanted:
-        if not is_type_name(name):
-            raise ValueError(f"{name!r} is not a FHIR resource type (example: Patient,Observation)")
+        if not is_resource(name):
+            meant = get_close_matches(name, resource_types(), 1) or ["Patient,Observation"]
+            raise ValueError(f"{name!r} is not a FHIR resource type (example: {meant[0]})")
     return wanted
 
 

@@ -103,7 +103,7 @@ def test_an_unknown_resource_type_is_told_how_to_write_one(
 ) -> None:
     monkeypatch.setenv("ECW_RESOURCE_TYPES", "patients")
 
-    assert "'patients' is not a FHIR resource type (example: Patient,Observation)" in refusal()
+    assert "'patients' is not a FHIR resource type (example: Patient)" in refusal()
 
 
 def test_a_dot_env_that_is_not_utf8_is_named() -> None:

@@ -6,6 +6,7 @@ Exit codes say who must act: 0 nobody, 2 the command's words, 3 a setting, 4 wai
 
 import os
 import sys
+import traceback
 from pathlib import Path
 
 import typer
@@ -24,6 +25,7 @@ app = typer.Typer(
 for group in (demo, sandbox, dev, export, status, query):
     group.add_to(app)
 
+# What typer makes of Ctrl-C.
 _INTERRUPTED = 130
 
 
@@ -44,14 +46,15 @@ def main() -> None:
         _leave(error)
     except OSError as error:
         _leave(machine_error(error, Path(error.filename or ".")))
-    except KeyboardInterrupt:
-        sys.stderr.write("stopped; run the same command again to continue\n")
-        sys.exit(_INTERRUPTED)
+    except SystemExit as end:
+        if end.code == _INTERRUPTED:
+            sys.stderr.write("stopped; run the same command again to continue\n")
+        raise
 
 
 def _leave(error: EcwError) -> None:
     if os.environ.get("ECW_DEBUG"):
-        raise error
+        traceback.print_exception(error)
     sys.stderr.write(f"error: {error.message}\n")
     if error.next_step:
         sys.stderr.write(f"  next: {error.next_step}\n")

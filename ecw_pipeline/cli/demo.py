@@ -91,16 +91,23 @@ def _open_lake() -> "Lake":
 
 def _start_afresh(lake: "Lake") -> None:
     """Throw away what an earlier demo left, and nothing else."""
-    if lake.folder.ledger.exists():
-        others = {e.connection_id for e in lake.ledger.exports()} - {CONNECTION_ID}
-        if others:
-            raise ConfigurationError(
-                f"{lake.folder.root} holds data of {', '.join(sorted(others))}",
-                "run the demo elsewhere: ECW_DATA=/tmp/ecw-demo ecw demo",
-            )
+    others = _connections_seen(lake) - {CONNECTION_ID}
+    if others:
+        raise ConfigurationError(
+            f"{lake.folder.root} holds data of {', '.join(sorted(others))}",
+            "run the demo elsewhere: ECW_DATA=/tmp/ecw-demo ecw demo",
+        )
     for name in ("landing", "flat", "state", "dagster"):
         shutil.rmtree(lake.folder.root / name, ignore_errors=True)
     lake.folder.warehouse.unlink(missing_ok=True)
+
+
+def _connections_seen(lake: "Lake") -> set[str]:
+    """Who the data folder holds something of, by the ledger and by what has landed."""
+    landing = lake.folder.landing
+    landed = {folder.name for folder in landing.iterdir()} if landing.exists() else set()
+    known = lake.ledger.exports() if lake.folder.ledger.exists() else []
+    return landed | {export.connection_id for export in known}
 
 
 def _sync_twice(lake: "Lake", running: "RunningSandbox", population: "Population") -> None:

@@ -30,6 +30,7 @@ def run(
             f"export {words['export_id']} of {words['connection_id']}: {words['state']},"
             f" changes since {words['since']}",
             highlight=False,
+            soft_wrap=True,
         )
     if not wait:
         return

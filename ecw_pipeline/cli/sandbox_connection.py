@@ -1,10 +1,13 @@
 """A sandbox as the one configured connection, remembered so that it can go on where it was."""
 
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from ecw_pipeline.fhir.instants import format_instant, parse_instant
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
 CONNECTION_ID = "sandbox-demo"
 DAYS_THAT_PASS = 30
 _MEMORY = "sandbox.json"
+_SECRET = "ECW_SANDBOX_SECRET"  # noqa: S105 - a variable's name
 
 
 @contextmanager
@@ -30,20 +34,24 @@ def open_sandbox(port: int, population: "Population") -> "Iterator[RunningSandbo
         seed=population.seed,
         started_at=population.started_at,
     )
-    with running_sandbox(config) as running:
+    with running_sandbox(config) as running, TemporaryDirectory() as folder:
         if population.days_passed:
             let_days_pass(running, population.days_passed)
-        os.environ.pop("ECW_CONNECTIONS", None)
-        os.environ.update(
-            {
-                "ECW_PROVIDER": "smart-sandbox",
-                "ECW_CONNECTION_ID": CONNECTION_ID,
-                "ECLINICALWORKS_FHIR_ENDPOINT": running.base_url,
-                "ECLINICALWORKS_CLIENT_ID": config.client_id,
-                "ECLINICALWORKS_CLIENT_SECRET": config.client_secret,
-            }
-        )
+        _name_it_alone(Path(folder) / "connections.toml", running)
         yield running
+
+
+def _name_it_alone(path: Path, running: "RunningSandbox") -> None:
+    """Make a sandbox the only connection, whatever the environment and `.env` say of another."""
+    keys = {
+        "provider": "smart-sandbox",
+        "fhir_endpoint": running.base_url,
+        "client_id": running.config.client_id,
+        "client_secret_env": _SECRET,
+    }
+    lines = [f"{key} = {json.dumps(value)}" for key, value in keys.items()]
+    path.write_text("\n".join([f"[connections.{CONNECTION_ID}]", *lines]), encoding="utf-8")
+    os.environ |= {"ECW_CONNECTIONS": str(path), _SECRET: running.config.client_secret}
 
 
 def let_days_pass(running: "RunningSandbox", days: int) -> dict[str, dict[str, int]]:
