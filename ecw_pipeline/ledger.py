@@ -197,8 +197,9 @@ class Ledger:
         self._update(export_id, **values)
 
     def mark_waiting(self, export_id: str, reason: str, at: datetime) -> None:
-        """The kick-off was not taken; try again at ``at``."""
-        self._update(export_id, error=reason, next_poll_at=format_instant(at))
+        """The kick-off was surely not taken, so it does not count; try again at ``at``."""
+        values: dict[str, Any] = {"error": reason, "next_poll_at": format_instant(at)}
+        self._update(export_id, kick_offs=EXPORT.c.kick_offs - 1, **values)
 
     def mark_completed(
         self,

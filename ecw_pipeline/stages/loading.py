@@ -26,7 +26,12 @@ from ecw_pipeline.warehouse.merge import (
     fold,
     refold_table,
 )
-from ecw_pipeline.warehouse.publish import publish
+from ecw_pipeline.warehouse.publish import (
+    forget_promise,
+    is_publish_due,
+    promise_publish,
+    publish,
+)
 
 _EXPORT_COLUMNS = (
     "export_id",
@@ -78,13 +83,18 @@ def load_exports(lake: Lake) -> list[Loaded]:
         flats = {name: FlatFiles(lake, table, settled) for name, table in lake.tables.items()}
         broken = _flatten_all(lake, ready)
         loaded: list[Loaded] = []
-        with working_warehouse(lake.folder.working_warehouse) as connection:
+        working, published = lake.folder.working_warehouse, lake.folder.warehouse
+        is_due = is_publish_due(working, published)
+        promise_publish(working)
+        with working_warehouse(working) as connection:
             mended = _mend_tables(lake, connection, flats, broken)
             followers = {name: files for name, files in flats.items() if name not in broken}
             for export in ready:
                 loaded.extend(_load_export(lake, connection, export, followers))
-        if loaded or mended or not lake.folder.warehouse.exists():
-            publish(lake.folder.working_warehouse, lake.folder.warehouse)
+        if loaded or mended or is_due:
+            publish(working, published)
+        else:
+            forget_promise(working)
     return loaded
 
 
@@ -135,7 +145,7 @@ def _mend_tables(
     flats: Mapping[str, FlatFiles],
     broken: dict[str, str],
 ) -> bool:
-    """Build anew the tables that are new, changed or behind; whether there were any.
+    """Build anew the tables that are new, changed or behind; whether anything is other now.
 
     What turns out to fail is added to ``broken``, and marked stale.
     """
@@ -151,10 +161,12 @@ def _mend_tables(
                 is_mended = True
         except UnsupportedViewError as error:
             broken[table.name] = error.message
-    with transaction(connection):
-        for name, reason in broken.items():
-            bookkeeping.mark_table(connection, name, "", reason)
-    return is_mended
+    news = broken.items() - bookkeeping.stale_tables(connection).items()
+    if news:
+        with transaction(connection):
+            for name, reason in news:
+                bookkeeping.mark_table(connection, name, "", reason)
+    return is_mended or bool(news)
 
 
 def _load_export(

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from ecw_pipeline.errors import EcwError
 from ecw_pipeline.ledger import Export
 from ecw_pipeline.marts.catalog import built_in_marts
 from ecw_pipeline.stages import exports, landing, loading
@@ -43,14 +44,16 @@ def bring_home(lake: Lake, export_ids: Sequence[str], step: Step = _silent) -> S
     """Wait for exports, land every type, load what has landed and build the marts.
 
     Raises:
-        EcwError: something failed; the same call continues where it stopped.
+        EcwError: something failed; the same call continues where it stopped. What could be had
+            is loaded all the same.
     """
     arrived = _wait(lake, export_ids, step)
-    for export in arrived:
-        _land(lake, export, step)
+    errors = [error for export in arrived for error in _land(lake, export, step)]
     loaded = loading.load_exports(lake)
     marts = loading.build_marts(lake, built_in_marts().values())
     step("marts", len(marts), len(marts))
+    if errors:
+        raise errors[0]
     return Synced(
         tuple(export_ids),
         sum(one.moved.resources_changed for one in loaded),
@@ -68,9 +71,18 @@ def _wait(lake: Lake, export_ids: Sequence[str], step: Step) -> list[Export]:
     return exports.wait_for_exports(lake, export_ids, watch)
 
 
-def _land(lake: Lake, export: Export, step: Step) -> None:
-    landing.land_side_files(lake, export)
+def _land(lake: Lake, export: Export, step: Step) -> list[EcwError]:
+    """Land what can be had of an export; returns what failed."""
+    errors: list[EcwError] = []
+    try:
+        landing.land_side_files(lake, export)
+    except EcwError as error:
+        return [error]  # without its deletions an export is not whole
     types = lake.ledger.types(export.export_id)
     for number, one in enumerate(types, start=1):
-        landing.land_type(lake, export, one.resource_type)
+        try:
+            landing.land_type(lake, export, one.resource_type)
+        except EcwError as error:
+            errors.append(error)
         step("land", number, len(types))
+    return errors

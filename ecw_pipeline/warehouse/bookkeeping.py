@@ -21,6 +21,12 @@ def is_behind(connection: duckdb.DuckDBPyConnection, table: WarehouseTable) -> b
     return not (good and good[0])
 
 
+def stale_tables(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
+    """The tables that are marked as behind, with why."""
+    query = "SELECT table_name, reason FROM ops.table_state WHERE is_stale"
+    return dict(connection.execute(query).fetchall())
+
+
 def mark_table(
     connection: duckdb.DuckDBPyConnection, name: str, fingerprint: str, stale_reason: str = ""
 ) -> None:

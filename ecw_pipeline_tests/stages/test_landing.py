@@ -1,0 +1,109 @@
+"""One type that cannot be had stops no other, and is fetched later without the rest."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ecw_pipeline.errors import BadDataError, TemporaryError
+from ecw_pipeline.stages.landing import counts_of, land_type
+from ecw_pipeline.stages.sync import bring_home
+from ecw_pipeline_tests.stages.practice import Practice, practice, small_data
+from ecw_pipeline_tests.stages.proxy import Spoiler, cut, damaged, status
+
+ONE_PATIENT = "SELECT count(*) FROM core.patient"
+
+
+@pytest.fixture
+def one(tmp_path: Path) -> Iterator[Practice]:
+    """Two types; the patients come in files of a single line."""
+    with practice(tmp_path, data=small_data(tmp_path / "lines"), lines_per_file=1) as made:
+        yield made
+
+
+@pytest.mark.parametrize("spoiler", [status(404), status(410), cut, damaged])
+def test_a_type_that_fails_lands_at_the_next_call_fetching_only_what_is_missing(
+    one: Practice, spoiler: Spoiler
+) -> None:
+    exports = one.arrive()
+    last = [f for f in one.lake.ledger.files(exports[0].export_id) if f.resource_type == "Patient"]
+    one.proxy.spoil(last[-1].url.rpartition("/")[2], spoiler)
+
+    assert list(one.land(*exports)) == ["Patient"]
+    one.load()
+    assert one.rows("SELECT practitioner_id FROM core.practitioner") == [("doc",)]
+    assert one.rows(ONE_PATIENT) == [(0,)]
+
+    one.proxy.spoils.clear()
+    before = one.fetches()
+    assert one.land(*exports) == {}
+    one.load()
+    assert one.rows(ONE_PATIENT) == [(3,)]
+    again = {name for name, count in one.fetches().items() if count != before.get(name)}
+    assert again == {name for name in before if name.endswith(last[-1].url.rpartition("/")[2])}
+    assert sum(one.fetches().values()) == sum(before.values()) + 1
+
+
+def test_a_type_that_lands_late_is_told_of_once(one: Practice) -> None:
+    exports = one.arrive()
+    one.proxy.spoil("Patient", status(404))
+    one.land(*exports)
+    one.load()
+    one.proxy.spoils.clear()
+
+    one.land(*exports)
+    one.load()
+
+    assert one.rows(
+        "SELECT count(*), count(DISTINCT source_file), sum(lines_landed) FROM ops.file"
+    ) == [(4, 4, 4)]
+
+
+def test_a_damaged_gzip_file_is_fetched_again_and_lands(one: Practice) -> None:
+    exports = one.arrive()
+    one.proxy.spoil("$export-file", damaged, times=1)
+
+    assert one.land(*exports) == {}
+
+    assert sorted(one.fetches().values()) == [1, 1, 1, 2]
+
+
+def test_a_gzip_file_that_stays_damaged_is_named_and_has_no_lines(one: Practice) -> None:
+    (export,) = one.arrive()
+    one.proxy.spoil("Practitioner", damaged)
+
+    with pytest.raises(BadDataError):
+        land_type(one.lake, export, "Practitioner")
+
+    states = {t.resource_type: t.state for t in one.lake.ledger.types(export.export_id)}
+    assert states["Practitioner"] == "failed"
+    assert counts_of(one.lake, export, "Practitioner").lines_landed == 0
+
+
+def test_links_that_expired_are_read_anew_from_the_manifest(one: Practice) -> None:
+    exports = one.arrive()
+    polls = one.proxy.arrived("$export-status")
+    one.proxy.spoil("$export-file", status(410), times=1)
+
+    assert one.land(*exports) == {}
+
+    assert one.proxy.arrived("$export-status") == polls + 1
+
+
+def test_what_has_landed_is_not_fetched_again(one: Practice) -> None:
+    exports = one.arrive()
+    one.land(*exports)
+
+    one.land(*exports)
+
+    assert set(one.fetches().values()) == {1}
+
+
+def test_a_whole_sync_brings_home_what_it_can_before_it_fails(one: Practice) -> None:
+    asked = one.ask()
+    one.proxy.spoil("Patient", status(404))
+
+    with pytest.raises(TemporaryError):
+        bring_home(one.lake, [export.export_id for export in asked])
+
+    assert one.rows("SELECT practitioner_id FROM core.practitioner") == [("doc",)]
