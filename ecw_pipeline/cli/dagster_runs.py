@@ -3,12 +3,12 @@
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ecw_pipeline.cli.terminal import Step, progress
-from ecw_pipeline.errors import EcwError
+from ecw_pipeline.errors import EcwError, MachineError
 from ecw_pipeline.files import private_folder
 from ecw_pipeline.settings import Settings
 from ecw_pipeline.stages.lake import Lake
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import dagster as dg
 
 _LOOK_SECONDS = 0.2
+_SEE_RUN = "see the run in the UI: make dev"
 _STORAGE = "ECW_DAGSTER_STORAGE"
 _MINIMAL = """storage: {sqlite: {base_dir: {env: ECW_DAGSTER_STORAGE}}}
 telemetry: {enabled: false}
@@ -45,16 +46,16 @@ def run_job(job_name: str, day: str, lake: Lake, title: str) -> None:
     Raises:
         EcwError: what made the run fail.
     """
-    with progress(title) as step, _watched(lake, step):
+    with progress(title) as step, _storage_errors(lake), _watched(lake, step):
         failure = _execute(job_name, day)
         if failure is not None and _waits_for_load(lake):
             _execute("load_landed", day)
     if failure is not None:
-        raise EcwError(failure, "see the run in the UI: make dev")
+        raise failure
 
 
-def _execute(job_name: str, day: str) -> str | None:
-    """Run a job; the first failure in words, or None."""
+def _execute(job_name: str, day: str) -> EcwError | None:
+    """Run a job; its first failure, or None."""
     import dagster as dg
 
     from ecw_pipeline.definitions import defs
@@ -77,15 +78,35 @@ def _job_config(job_name: str) -> dict[str, Any]:
     return {"ops": {"export_request": {"config": {"full": is_full}}}} if is_full else {}
 
 
-def _first_failure(result: "dg.ExecuteInProcessResult") -> str:
-    for event in result.all_events:
-        if event.is_step_failure:
-            data = event.step_failure_data
-            user = data.user_failure_data
-            said = user.description if user else None
-            error = data.error.message.strip().splitlines()[-1] if data.error else "no reason given"
-            return f"{event.step_key}: {said or error}"
-    return "the run failed; no step says why"
+def _first_failure(result: "dg.ExecuteInProcessResult") -> EcwError:
+    """The first failure of a run, as the kind of error it was in the step."""
+    event = next((event for event in result.all_events if event.is_step_failure), None)
+    if event is None:
+        return EcwError("the run failed; no step says why", _SEE_RUN)
+    data = event.step_failure_data
+    user = data.user_failure_data
+    error = data.error.message.strip().splitlines()[-1] if data.error else "no reason given"
+    said = (user.description if user else None) or error
+    code = user.metadata.get("exit_code") if user else None
+    kinds: dict[object, type[EcwError]] = {
+        kind.exit_code: kind for kind in EcwError.__subclasses__()
+    }
+    kind = kinds.get(code.value if code else None, EcwError)
+    return kind(f"{event.step_key}: {said}", _SEE_RUN)
+
+
+@contextmanager
+def _storage_errors(lake: Lake) -> Iterator[None]:
+    """Say in words that Dagster could not keep its records."""
+    import sqlalchemy as sa
+
+    try:
+        yield
+    except sa.exc.DBAPIError as error:
+        raise MachineError(
+            f"Dagster's records in {lake.folder.dagster} cannot be written: {error.orig}",
+            "free space on its disk and make it writable, then run the same command again",
+        ) from error
 
 
 def _waits_for_load(lake: Lake) -> bool:
@@ -100,7 +121,8 @@ def _watched(lake: Lake, step: Step) -> Iterator[None]:
 
     def look() -> None:
         while not over.wait(_LOOK_SECONDS):
-            _show(lake, known, step)
+            with suppress(EcwError):  # the run meets it too, and tells
+                _show(lake, known, step)
 
     watcher = threading.Thread(target=look, daemon=True)
     watcher.start()
@@ -109,7 +131,8 @@ def _watched(lake: Lake, step: Step) -> Iterator[None]:
     finally:
         over.set()
         watcher.join()
-        _show(lake, known, step)
+        with suppress(EcwError):
+            _show(lake, known, step)
 
 
 def _show(lake: Lake, known: set[str], step: Step) -> None:

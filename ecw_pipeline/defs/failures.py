@@ -30,7 +30,8 @@ def spoken_failures(context: dg.AssetExecutionContext) -> Iterator[None]:
 def _failure(error: EcwError) -> dg.Failure:
     """The error's words, without a traceback of our own code."""
     return dg.Failure(
-        description=str(error), metadata={"next_step": error.next_step or "none known"}
+        description=str(error),
+        metadata={"next_step": error.next_step or "none known", "exit_code": error.exit_code},
     )
 
 
