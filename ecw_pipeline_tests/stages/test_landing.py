@@ -107,3 +107,21 @@ def test_a_whole_sync_brings_home_what_it_can_before_it_fails(one: Practice) -> 
         bring_home(one.lake, [export.export_id for export in asked])
 
     assert one.rows("SELECT practitioner_id FROM core.practitioner") == [("doc",)]
+
+
+def test_an_export_whose_deletions_cannot_be_had_is_not_loaded(tmp_path: Path) -> None:
+    with practice(tmp_path, patients=5) as one:
+        one.set("ECW_RESOURCE_TYPES", "Observation")
+        one.pull()
+        assert one.site.advance(days=60)["deleted"]["Observation"] > 0
+        asked = one.ask(ask_again=True)
+        one.proxy.spoil("deleted", status(404))
+
+        with pytest.raises(TemporaryError):
+            bring_home(one.lake, [export.export_id for export in asked])
+        assert one.rows("SELECT count(DISTINCT export_id) FROM ops.load") == [(1,)]
+
+        one.proxy.spoils.clear()
+        bring_home(one.lake, [export.export_id for export in asked])
+        live = sorted((resource["id"],) for resource in one.site.truth("Observation"))
+        assert one.rows("SELECT observation_id FROM core.observation ORDER BY 1") == live

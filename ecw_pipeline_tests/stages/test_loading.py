@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from ecw_pipeline.errors import MachineError
+from ecw_pipeline.stages.landing import land_type
 from ecw_pipeline_tests.stages.practice import (
     DAY,
     Practice,
@@ -157,6 +158,29 @@ def test_a_publish_that_failed_is_made_up_for(one: Practice) -> None:
     one.load()
 
     assert one.rows("SELECT family_name FROM core.patient WHERE patient_id = 'ann'") == [("Ash",)]
+
+
+def test_a_kill_between_the_load_and_its_record_repeats_nothing(one: Practice) -> None:
+    """The warehouse has it and the ledger does not know: it is loaded once more."""
+    exports = one.pull()
+    tables = ("core.patient", "ops.file", "ops.load", "ops.resource_version", "ops.quarantine")
+    before = [one.rows(f"FROM {table} ORDER BY ALL") for table in tables]
+    for export in exports:
+        for name in export.resource_types:
+            one.lake.ledger.mark_type(export.export_id, name, "landed")
+
+    one.load()
+
+    assert [one.rows(f"FROM {table} ORDER BY ALL") for table in tables] == before
+
+
+def test_a_type_that_is_still_on_its_way_holds_its_export_back(one: Practice) -> None:
+    (export,) = one.arrive()
+    land_type(one.lake, export, "Patient")
+
+    assert one.load() == []
+
+    assert one.rows("SELECT count(*) FROM core.patient") == [(0,)]
 
 
 def test_everything_but_landing_can_be_rebuilt_to_the_same_rows(one: Practice) -> None:
