@@ -18,7 +18,10 @@ from ecw_pipeline.warehouse.schema import WarehouseTable
 DELETED_HASH = "deleted"
 
 # Ties are broken by content, never by arrival, so that the order of loads does not matter.
-_TIME_ORDER = "version_at, transaction_time, NOT is_deleted, content_hash, source_file, source_line"
+_TIME_ORDER = (
+    "version_at, transaction_time, NOT is_deleted, content_hash,"
+    " export_id, source_file, source_line"
+)
 _SAME_PLACE = ("export_id", "source_file", "source_line")
 
 

@@ -45,6 +45,25 @@ def test_every_repetition_of_exports_gives_the_same_rows(warehouse: Books) -> No
     assert len(states_of(warehouse, orders)) == 1
 
 
+def test_exports_of_the_same_instant_may_come_in_any_order(warehouse: Books) -> None:
+    rivals = [
+        brought(1, ann("Smith", 1), name="a"),
+        brought(1, ann("Smith", 1), name="b"),
+        brought(1, ann("Jones", 1), name="c"),
+        brought(1, ann("Smith", 1), name="d"),
+    ]
+
+    assert len(states_of(warehouse, permutations(rivals))) == 1
+
+
+def test_the_same_version_twice_at_one_instant_is_from_one_export_in_any_order(
+    warehouse: Books,
+) -> None:
+    twins = [brought(1, ann("Smith", 1), name=name) for name in "ab"]
+
+    assert len(states_of(warehouse, permutations(twins))) == 1
+
+
 def test_the_fold_ends_in_the_last_live_versions(warehouse: Books) -> None:
     warehouse.load(*HISTORY)
 

@@ -86,9 +86,16 @@ def test_a_reader_keeps_what_it_opened(working: Path, tmp_path: Path) -> None:
     assert _published_number(published) == 1
 
 
-def test_a_published_file_has_what_was_committed_last(working: Path, tmp_path: Path) -> None:
-    """Without a checkpoint it would lie in a log beside the file."""
-    _fill(working, 5)
+def test_a_published_file_has_what_was_committed_before_a_kill(
+    working: Path, tmp_path: Path
+) -> None:
+    """It lies in a log beside the working file, which a plain copy would not take along."""
+    code = (
+        "import duckdb, os, sys; c = duckdb.connect(sys.argv[1]);"
+        "c.execute('UPDATE core.a SET n = 5'); os._exit(0)"
+    )
+    subprocess.run([sys.executable, "-c", code, str(working)], check=True)
+    assert working.with_name(working.name + ".wal").exists()
 
     publish(working, tmp_path / "warehouse.duckdb")
 
