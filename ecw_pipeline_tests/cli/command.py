@@ -11,7 +11,7 @@ from ecw_pipeline.sandbox.server import RunningSandbox
 from ecw_pipeline_tests.pipeline.harness import WIDE_SETTING
 
 ECW = (sys.executable, "-m", "ecw_pipeline.cli.app")
-LONGEST_SECONDS = 120
+LONGEST_SECONDS = 300
 
 
 @dataclass(frozen=True)
@@ -97,9 +97,10 @@ def processes_of_session(session_id: int) -> tuple[int, ...]:
     return tuple(found)
 
 
-def settings_for(sandbox: RunningSandbox) -> dict[str, str]:
-    """What the environment says of a sandbox."""
+def settings_for(sandbox: RunningSandbox, resource_types: str = "") -> dict[str, str]:
+    """What the environment says of a sandbox; no types are all types."""
     return {
+        "ECW_RESOURCE_TYPES": resource_types,
         "ECW_PROVIDER": "smart-sandbox",
         "ECW_RATE_WINDOWS": WIDE_SETTING,
         "ECLINICALWORKS_FHIR_ENDPOINT": sandbox.base_url,

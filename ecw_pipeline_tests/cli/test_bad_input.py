@@ -272,10 +272,10 @@ def test_who_is_turned_away_keeps_only_what_the_next_run_needs(turned_away: Refu
 def test_who_was_turned_away_comes_in_with_the_right_settings(
     turned_away: Refused, sandbox: RunningSandbox
 ) -> None:
-    few = {"ECW_RESOURCE_TYPES": "Patient"}
-    ended = turned_away.place.run("export", settings=settings_for(sandbox) | few)
+    ended = turned_away.place.run("export", "--no-wait", settings=settings_for(sandbox))
 
     assert (ended.exit_code, ended.stderr) == (0, "")
+    assert ": requested, changes since the beginning\n" in ended.stdout
 
 
 # --- this machine -----------------------------------------------------------------------------
@@ -308,35 +308,57 @@ def full_disk(folder: Path, size_kib: int) -> Iterator[tuple[str, ...]]:
         yield (sys.executable, "-c", _LIMITED.format(size=size_kib * 1024))
 
 
-@pytest.mark.parametrize(
-    ("size_kib", "file_name"), [(LITTLE_KIB, "ledger.sqlite"), (SOME_KIB, "warehouse.duckdb")]
-)
-def test_a_full_disk_is_told_with_the_file_that_found_no_room(
-    place: Place, sandbox: RunningSandbox, size_kib: int, file_name: str
-) -> None:
-    few = settings_for(sandbox) | {"ECW_RESOURCE_TYPES": "Patient,Observation"}
-    with full_disk(place.data, size_kib) as program:
-        ended = place.run("export", settings=few, program=program)
-        is_published = (place.data / "warehouse.duckdb").exists()
+@dataclass(frozen=True)
+class Filled:
+    """An export that filled the disk, what it had published, and the same one with room again."""
 
-    message, next_step = ended.stderr.splitlines()
-    assert ended.exit_code == 8
-    assert message.startswith("error: ")
-    assert file_name in message
-    assert next_step.startswith("  next: free ")
-    assert not is_published
+    full: Finished
+    is_published: bool
+    again: Finished
 
 
-def test_with_room_again_the_same_command_continues(place: Place, sandbox: RunningSandbox) -> None:
-    few = settings_for(sandbox) | {"ECW_RESOURCE_TYPES": "Patient,Observation"}
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory, sandbox: RunningSandbox) -> Filled:
+    place = Place(tmp_path_factory.mktemp("filled"))
+    settings = settings_for(sandbox, "Patient")
     with full_disk(place.data, SOME_KIB) as program:
-        place.run("export", settings=few, program=program)
+        full = place.run("export", settings=settings, program=program)
+        is_published = (place.data / "warehouse.duckdb").exists()
         if program == ECW:
             more = ["mount", "-o", "remount,size=100m", str(place.data)]
             subprocess.run(more, check=True)
-        ended = place.run("export", settings=few)
+        return Filled(full, is_published, place.run("export", settings=settings))
 
-    assert (ended.exit_code, ended.stderr) == (0, "")
+
+def test_a_full_disk_is_told_with_the_file_that_found_no_room(filled: Filled) -> None:
+    message, next_step = filled.full.stderr.splitlines()
+
+    assert message.startswith("error: ")
+    assert "warehouse.duckdb" in message
+    assert next_step.startswith("  next: free ")
+
+
+def test_a_disk_without_room_for_the_ledger_is_told_so(
+    place: Place, sandbox: RunningSandbox
+) -> None:
+    with full_disk(place.data, LITTLE_KIB) as program:
+        ended = place.run("export", settings=settings_for(sandbox), program=program)
+
+    assert ended.exit_code == 8
+    assert f"the ledger {place.data}/state/ledger.sqlite cannot be used" in ended.stderr
+    assert "  next: free space" in ended.stderr
+
+
+def test_a_full_disk_has_its_exit_code(filled: Filled) -> None:
+    assert filled.full.exit_code == 8
+
+
+def test_a_full_disk_publishes_nothing(filled: Filled) -> None:
+    assert not filled.is_published
+
+
+def test_with_room_again_the_same_command_continues(filled: Filled) -> None:
+    assert (filled.again.exit_code, filled.again.stderr) == (0, "")
 
 
 def test_a_full_disk_stops_the_demo_in_words(place: Place) -> None:

@@ -192,7 +192,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Place:
 
 @pytest.fixture(scope="module")
 def first_export(filled: Place, sandbox: RunningSandbox) -> Finished:
-    return filled.run("export", settings=settings_for(sandbox))
+    return filled.run("export", settings=settings_for(sandbox, "Patient"))
 
 
 def test_an_export_fills_the_warehouse(first_export: Finished, filled: Place) -> None:
@@ -207,7 +207,7 @@ def test_a_first_export_asks_from_the_beginning(first_export: Finished) -> None:
 def test_a_second_export_without_changes_brings_none(
     first_export: Finished, filled: Place, sandbox: RunningSandbox
 ) -> None:
-    again = filled.run("export", settings=settings_for(sandbox))
+    again = filled.run("export", settings=settings_for(sandbox, "Patient"))
 
     assert "\n0 resources new or changed, 0 deleted: " in again.stdout
 
