@@ -40,6 +40,7 @@ def options(
 
 def main() -> None:
     """Run the command; an error becomes one clear message and an exit code."""
+    os.umask(0o077)  # whatever we or Dagster write is for its owner only
     try:
         app()
     except EcwError as error:
@@ -50,6 +51,13 @@ def main() -> None:
         if end.code == _INTERRUPTED:
             sys.stderr.write("stopped; run the same command again to continue\n")
         raise
+    except Exception as error:
+        # DuckDB is not imported for commands that do without it.
+        if not type(error).__module__.endswith("duckdb"):
+            raise
+        from ecw_pipeline.warehouse.database import engine_error
+
+        _leave(engine_error(error))  # type: ignore[arg-type]
 
 
 def _leave(error: EcwError) -> None:

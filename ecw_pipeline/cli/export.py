@@ -1,8 +1,13 @@
 """`ecw export`: ask for data, wait, land, load and publish, without Dagster."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from ecw_pipeline.errors import EcwError
+
+if TYPE_CHECKING:
+    from ecw_pipeline.stages.lake import Lake
 
 
 def add_to(app: typer.Typer) -> None:
@@ -18,13 +23,14 @@ def run(
 
     Stopped or killed, the same command continues. Example: ecw export --full
     """
-    from ecw_pipeline.cli.terminal import console, progress
+    from ecw_pipeline.cli.terminal import console
     from ecw_pipeline.stages.exports import describe
     from ecw_pipeline.stages.lake import Lake
-    from ecw_pipeline.stages.sync import ask_all, bring_home
+    from ecw_pipeline.stages.sync import ask_all
 
     lake = Lake.from_environment()
-    asked = ask_all(lake, lake.clock.now().date().isoformat(), is_full=full)
+    errors: list[EcwError] = []
+    asked = ask_all(lake, lake.clock.now().date().isoformat(), errors, is_full=full)
     for words in map(describe, asked):
         console.print(
             f"export {words['export_id']} of {words['connection_id']}: {words['state']},"
@@ -32,10 +38,18 @@ def run(
             highlight=False,
             soft_wrap=True,
         )
-    if not wait:
-        return
+    if wait and asked:
+        _bring_home(lake, [export.export_id for export in asked])
+    if errors:
+        raise errors[0]
+
+
+def _bring_home(lake: "Lake", export_ids: list[str]) -> None:
+    from ecw_pipeline.cli.terminal import console, progress
+    from ecw_pipeline.stages.sync import bring_home
+
     with progress("sync") as step:
-        synced = bring_home(lake, [export.export_id for export in asked], step)
+        synced = bring_home(lake, export_ids, step)
     console.print(
         f"{synced.resources_changed} resources new or changed,"
         f" {synced.resources_deleted} deleted: {lake.folder.warehouse}",

@@ -33,10 +33,11 @@ def core_assets(tables: Sequence[Table]) -> dg.AssetsDefinition:
         with spoken_failures(context):
             loaded = load_exports(lake.open())
         chosen = sorted(key.path[-1] for key in context.selected_asset_keys)
-        names = [name for name in chosen if not why_uncompilable(by_name[name])]
         with warehouse.read() as connection:
-            facts = {name: table_facts(connection, by_name[name].in_warehouse) for name in names}
-        for name in names:
+            facts = {
+                name: table_facts(connection, name, by_name[name].resource_type) for name in chosen
+            }
+        for name in chosen:
             yield _result(by_name[name], facts[name], loaded)
 
     return core
@@ -82,8 +83,12 @@ def _result(table: Table, facts: TableFacts, loaded: list[Loaded]) -> dg.Materia
             dg.AssetCheckResult(
                 check_name=ONE_ROW_EACH,
                 asset_key=["core", table.name],
-                passed=facts.rows == facts.live_resources,
-                metadata={"rows": facts.rows, "live_resources": facts.live_resources},
+                passed=facts.rows == facts.live_resources and not facts.stale_reason,
+                metadata={
+                    "rows": facts.rows,
+                    "live_resources": facts.live_resources,
+                    "stale": facts.stale_reason or "no",
+                },
             )
         ]
     return dg.MaterializeResult(

@@ -70,10 +70,17 @@ def export_manifest(
 
 def _await_all(lake: Lake, context: dg.AssetExecutionContext) -> list[Export]:
     wanted = [export.export_id for export in exports_of_run(context, lake)]
-    arrived = exports.wait_for_exports(lake, wanted)
-    for export in arrived:
-        landing.land_side_files(lake, export)
-    return arrived
+    ended = exports.wait_for_exports(lake, wanted)
+    errors: list[EcwError] = []
+    for export in ended:
+        try:
+            landing.land_side_files(lake, exports.require_arrived(export))
+        except EcwError as error:
+            errors.append(error)
+            context.log.error(str(error))
+    if len(errors) == len(ended):
+        first_error(errors)
+    return ended
 
 
 def _summary(found: list[Export]) -> dict[str, dg.MetadataValue]:

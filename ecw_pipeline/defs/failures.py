@@ -4,8 +4,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import dagster as dg
+import duckdb
 
 from ecw_pipeline.errors import EcwError, TemporaryError
+from ecw_pipeline.warehouse.database import engine_error
 
 # Run retries cover crashes only; what is temporary at the server is retried by the step.
 MOST_STEP_RETRIES = 2
@@ -25,6 +27,8 @@ def spoken_failures(context: dg.AssetExecutionContext) -> Iterator[None]:
         raise dg.RetryRequested(MOST_STEP_RETRIES, seconds_to_wait=wait) from error
     except EcwError as error:
         raise _failure(error) from None
+    except duckdb.Error as error:
+        raise _failure(engine_error(error)) from None
 
 
 def _failure(error: EcwError) -> dg.Failure:

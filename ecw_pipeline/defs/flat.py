@@ -4,13 +4,17 @@ from collections.abc import Iterator, Sequence
 
 import dagster as dg
 
-from ecw_pipeline.defs.failures import first_error, spoken_failures
+from ecw_pipeline.defs.failures import spoken_failures
 from ecw_pipeline.defs.partitions import DAYS, ONE_RUN, exports_of_run
 from ecw_pipeline.defs.resources import LakeResource
-from ecw_pipeline.errors import EcwError
+from ecw_pipeline.errors import UnsupportedViewError
 from ecw_pipeline.fhir.resource_types import snake_case
+from ecw_pipeline.ledger import Export
 from ecw_pipeline.stages.flattening import flatten
+from ecw_pipeline.stages.lake import Lake
 from ecw_pipeline.stages.tables import Table
+
+VIEW_WORKS = "view_works"
 
 
 def flat_assets(tables: Sequence[Table]) -> list[dg.AssetsDefinition]:
@@ -20,12 +24,15 @@ def flat_assets(tables: Sequence[Table]) -> list[dg.AssetsDefinition]:
 
 
 def _step(resource_type: str, tables: Sequence[Table]) -> dg.AssetsDefinition:
-    """All tables of one type; a table that fails is not materialized, the others are."""
+    """All tables of one type. A view that fails is a failed check, not a failed step: the tables
+    after it are loaded all the same.
+    """
     by_name = {table.name: table for table in tables}
 
     @dg.multi_asset(
         name=f"flat_{snake_case(resource_type)}",
         specs=[_spec(table) for table in tables],
+        check_specs=[_check_of(table) for table in tables],
         can_subset=True,
         partitions_def=DAYS,
         backfill_policy=ONE_RUN,
@@ -35,20 +42,41 @@ def _step(resource_type: str, tables: Sequence[Table]) -> dg.AssetsDefinition:
     ) -> Iterator[dg.MaterializeResult[None]]:
         opened = lake.open()
         exports = [export for export in exports_of_run(context, opened) if export.has_arrived]
-        errors: list[EcwError] = []
         for name in sorted(key.path[-1] for key in context.selected_asset_keys):
-            try:
-                rows = [flatten(opened, by_name[name], export).rows_written for export in exports]
-            except EcwError as error:
-                errors.append(error)
-            else:
-                yield dg.MaterializeResult(
-                    asset_key=["flat", name], metadata={"rows_written": sum(rows)}
-                )
-        with spoken_failures(context):
-            first_error(errors)
+            with spoken_failures(context):
+                yield _result(by_name[name], *_flatten(opened, by_name[name], exports))
 
     return flat
+
+
+def _flatten(lake: Lake, table: Table, exports: Sequence[Export]) -> tuple[int, str]:
+    """How many rows were written, and why the view fails, if it does."""
+    rows_written, reason = 0, ""
+    for export in exports:
+        try:
+            rows_written += flatten(lake, table, export).rows_written
+        except UnsupportedViewError as error:
+            reason = str(error)
+    return rows_written, reason
+
+
+def _result(table: Table, rows_written: int, reason: str) -> dg.MaterializeResult[None]:
+    check = dg.AssetCheckResult(
+        check_name=VIEW_WORKS,
+        asset_key=["flat", table.name],
+        passed=not reason,
+        metadata={"reason": reason or "none"},
+    )
+    return dg.MaterializeResult(
+        asset_key=["flat", table.name],
+        metadata={"rows_written": rows_written},
+        check_results=[check],
+    )
+
+
+def _check_of(table: Table) -> dg.AssetCheckSpec:
+    words = "The table's view can be compiled, and read from the data."
+    return dg.AssetCheckSpec(VIEW_WORKS, asset=["flat", table.name], description=words)
 
 
 def _spec(table: Table) -> dg.AssetSpec:
@@ -59,5 +87,4 @@ def _spec(table: Table) -> dg.AssetSpec:
         code_version=table.fingerprint,
         group_name="flat",
         kinds={"parquet"},
-        skippable=True,
     )

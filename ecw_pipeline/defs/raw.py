@@ -92,7 +92,9 @@ def _result(key: dg.AssetKey, counts: list[LandedCounts]) -> dg.MaterializeResul
         check_name=NOTHING_LOST,
         asset_key=key,
         passed=received == landed + quarantined and not differing,
-        severity=dg.AssetCheckSeverity.WARN,
+        severity=dg.AssetCheckSeverity.ERROR
+        if any((count.manifest_count or 0) > count.lines_received for count in differing)
+        else dg.AssetCheckSeverity.WARN,
         metadata={
             f"{count.resource_type} in {count.export_id}": (
                 f"manifest says {count.manifest_count}, received {count.lines_received}"

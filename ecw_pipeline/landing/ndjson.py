@@ -1,6 +1,7 @@
 """The lines of an NDJSON file, plain or gzip, with their numbers. Memory does not grow with it."""
 
 import gzip
+import os
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,6 +30,15 @@ def numbered_lines(path: Path) -> Iterator[tuple[int, bytes]]:
             raise BadDataError(
                 f"{path.name} is cut short or damaged (gzip: {error})", "it is fetched again"
             ) from error
+
+
+def ends_in_mid_line(path: Path) -> bool:
+    """Whether a plain file has no line ending at its end; of gzip its own trailer tells."""
+    if path.suffix == ".gz" or not path.stat().st_size:
+        return False
+    with path.open("rb") as stream:
+        stream.seek(-1, os.SEEK_END)
+        return stream.read(1) != b"\n"
 
 
 def _opened(path: Path) -> BinaryIO:

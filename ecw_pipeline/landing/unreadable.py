@@ -32,9 +32,19 @@ def unreadable_lines(screened: Path, read_columns: Mapping[str, str]) -> frozens
             f" format = 'newline_delimited', maximum_object_size = 1073741824,"
             f" columns = {{{columns}}}) AS t"
         )
+        if _can_read(connection, query.replace(literal(scratch.name), literal(str(screened)))):
+            return frozenset()
         while batch := list(islice(lines, BATCH_LINES)):
             refused.extend(_refused(connection, query, Path(scratch.name), batch))
     return frozenset(int(found[1]) for line in refused if (found := _LINE_NUMBER.match(line)))
+
+
+def _can_read(connection: duckdb.DuckDBPyConnection, query: str) -> bool:
+    try:
+        connection.execute(query)
+    except duckdb.Error:
+        return False
+    return True
 
 
 def _refused(

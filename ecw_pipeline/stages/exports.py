@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import httpx
 
 from ecw_pipeline.bulk_export.client import BulkExportClient
-from ecw_pipeline.bulk_export.messages import ExportRequest, Manifest
+from ecw_pipeline.bulk_export.messages import ExportRequest, Manifest, ManifestFile
 from ecw_pipeline.bulk_export.planning import ExportPlan, LandedType, plan_exports
 from ecw_pipeline.bulk_export.protocol import (
     Completed,
@@ -20,7 +20,7 @@ from ecw_pipeline.errors import ConfigurationError, EcwError, ProtocolError, Tem
 from ecw_pipeline.fhir.instants import format_instant
 from ecw_pipeline.fhir_client.providers import Connection
 from ecw_pipeline.files import write_json
-from ecw_pipeline.ledger import Export, Ledger
+from ecw_pipeline.ledger import Export, ExportFile, Ledger
 from ecw_pipeline.stages.lake import Lake
 
 # A kick-off whose reply never came is asked once more, on record: nobody can know if it counted.
@@ -40,20 +40,29 @@ def start_exports(
 
     Days that are answered stay so, unless ``ask_again`` wants the changes since, or ``is_full``
     everything anew. An export that is still open answers further days too: there is never a
-    second one while one runs.
+    second one while one runs. ``ask_again`` first finishes what a failure or a kill left unlanded.
 
     Raises:
+        TemporaryError: a full export is wanted while an incremental one is under way.
         EcwError: the server cannot be reached, or refuses.
     """
     ledger = lake.ledger
     with _only_one(lake, connection.connection_id):
         running = [e for e in ledger.exports(connection.connection_id) if e.is_open]
         if running:
+            if is_full and any(export.since for export in running):
+                raise TemporaryError(
+                    f"an incremental export of {connection.connection_id} is under way",
+                    "ask for everything when it is done: ecw status",
+                )
             for export in running:
                 ledger.assign_days(export, days)
             return [_advance(lake, export.export_id) for export in running]
         answered = [e for e in ledger.exports_of_days(connection.connection_id, days) if _stands(e)]
         open_days = set(days) - {day for e in answered for day in ledger.days_of(e.export_id)}
+        unfinished = unlanded_exports(lake, connection.connection_id)
+        if ask_again and unfinished and not is_full:
+            return unfinished
         if is_full or ask_again:
             return _ask(lake, connection, days, is_full)
         return answered + (_ask(lake, connection, open_days, is_full) if open_days else [])
@@ -62,6 +71,21 @@ def start_exports(
 def _only_one(lake: Lake, connection_id: str) -> AbstractContextManager[None]:
     """One process at a time speaks of exports: an intent that is being sent is not sent again."""
     return lake.only_one(f"start-{connection_id}")
+
+
+def unlanded_exports(lake: Lake, connection_id: str) -> list[Export]:
+    """The exports with types that a kill or a failure kept from landing, while there is hope.
+
+    What could not be had for a day is asked for anew: its types' watermarks have not moved.
+    """
+    recent = lake.clock.now() - timedelta(days=1)
+    return [
+        export
+        for export in lake.ledger.exports(connection_id)
+        if export.has_arrived
+        and (export.completed_at or recent) > recent
+        and {one.state for one in lake.ledger.types(export.export_id)} & {"pending", "failed"}
+    ]
 
 
 def _stands(export: Export) -> bool:
@@ -94,15 +118,21 @@ def _wanted_types(connection: Connection, client: BulkExportClient) -> tuple[str
 
 
 def landed_types(ledger: Ledger, connection: Connection) -> list[LandedType]:
-    """What has landed of a connection at its present level and group."""
-    return [
-        LandedType(piece.resource_type, export.since, export.transaction_time)
-        for export in ledger.exports(connection.connection_id)
-        if export.transaction_time is not None
-        and (export.level, export.group_id) == (connection.level, connection.group_id)
-        for piece in ledger.types(export.export_id)
-        if piece.state in ("landed", "loaded")
-    ]
+    """What has landed of a connection at its present level and group.
+
+    An export that is still landing does not count: nothing of it is loaded before all of it is.
+    """
+    landed = []
+    for export in ledger.exports(connection.connection_id):
+        types = ledger.types(export.export_id)
+        is_ours = (export.level, export.group_id) == (connection.level, connection.group_id)
+        if is_ours and export.has_arrived and all(one.state != "pending" for one in types):
+            landed += [
+                LandedType(one.resource_type, export.since, export.known_at)
+                for one in types
+                if one.state in ("landed", "loaded")
+            ]
+    return landed
 
 
 def _intend(
@@ -172,12 +202,14 @@ def _advance(lake: Lake, export_id: str) -> Export:
         return export
     now = lake.clock.now()
     with lake.client(export.connection_id) as client:
-        if _is_overdue(lake, export, now):
-            return _give_up(lake, client, export)
         if export.state == "requested":
             waiting = InProgress(export.status_url, export.progress, export.wait_seconds)
             _record(lake, export_id, client.poll(waiting))
-            return lake.ledger.export(export_id)
+            polled = lake.ledger.export(export_id)
+            is_late = polled.is_open and _is_overdue(lake, polled, now)
+            return _give_up(lake, client, polled) if is_late else polled
+        if _is_overdue(lake, export, now):
+            return _give_up(lake, client, export)
         return _kick_off(lake, client, export)
 
 
@@ -245,8 +277,7 @@ def wait_for_exports(
 ) -> list[Export]:
     """Poll until none of the exports is open any more; ``report`` hears of every step.
 
-    Raises:
-        ProtocolError: an export failed at the server.
+    Returns all of them: those that arrived, and those that failed (see `require_arrived`).
     """
     while True:
         exports = [advance_export(lake, export_id) for export_id in export_ids]
@@ -254,7 +285,7 @@ def wait_for_exports(
             report(export)
         waits = [e.next_poll_at for e in exports if e.is_open]
         if not waits:
-            return [require_arrived(export) for export in exports]
+            return exports
         soonest = min(at or lake.clock.now() for at in waits)
         lake.clock.sleep((soonest - lake.clock.now()).total_seconds())
 
@@ -301,12 +332,19 @@ def refresh_links(lake: Lake, client: BulkExportClient, export: Export) -> None:
     state = client.poll(InProgress(export.status_url, "", 0.0))
     if not isinstance(state, Completed):
         raise _gone(export)
-    fresh = [file.url for file in state.manifest.files]
     planned = lake.ledger.files(export.export_id)
-    if len(fresh) != len(planned):
+    fresh = state.manifest.files
+    if sorted(map(_sort_of, planned)) != sorted(map(_sort_of, fresh)):
         raise _gone(export)
-    for file, url in zip(planned, fresh, strict=True):
-        lake.ledger.mark_file(export.export_id, file.file_number, url=url)
+    # The server may list its files in another order now: like goes with like.
+    pairs = zip(sorted(planned, key=_sort_of), sorted(fresh, key=_sort_of), strict=True)
+    for file, again in pairs:
+        lake.ledger.mark_file(export.export_id, file.file_number, url=again.url)
+
+
+def _sort_of(file: ExportFile | ManifestFile) -> tuple[str, str, int]:
+    count = file.manifest_count if isinstance(file, ExportFile) else file.count
+    return file.kind, file.resource_type, -1 if count is None else count
 
 
 def _gone(export: Export) -> EcwError:

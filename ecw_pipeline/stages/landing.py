@@ -6,16 +6,21 @@ from pathlib import Path
 
 from ecw_pipeline.bulk_export.client import BulkExportClient
 from ecw_pipeline.errors import BadDataError, EcwError, TemporaryError
+from ecw_pipeline.files import sha256_of
 from ecw_pipeline.landing.landing import (
     Deletion,
     LandingPaths,
+    LandingReport,
     read_deletions,
     screen_file,
 )
+from ecw_pipeline.landing.ndjson import ends_in_mid_line
 from ecw_pipeline.landing.quarantine import unreadable_before
+from ecw_pipeline.landing.unreadable import unreadable_lines
 from ecw_pipeline.ledger import Export, ExportFile
 from ecw_pipeline.stages.exports import refresh_links
 from ecw_pipeline.stages.lake import Lake
+from ecw_pipeline.warehouse.merge import VERSION_COLUMNS
 
 # A file that arrives damaged is fetched once more before the type fails.
 MOST_FETCHES = 2
@@ -147,7 +152,7 @@ def _screen(lake: Lake, export: Export, file: ExportFile) -> None:
     if file.kind == "deleted":
         _, report = read_deletions(paths)
     else:
-        report = screen_file(paths, file.resource_type)
+        report = _screen_for_loading(paths, file.resource_type)
     lake.ledger.mark_file(
         export.export_id,
         file.file_number,
@@ -156,6 +161,19 @@ def _screen(lake: Lake, export: Export, file: ExportFile) -> None:
         lines_landed=report.lines_landed,
         lines_quarantined=report.lines_quarantined,
     )
+
+
+def _screen_for_loading(paths: LandingPaths, resource_type: str) -> LandingReport:
+    """Screen a file; what cannot even be read as versions goes to quarantine too."""
+    report = screen_file(paths, resource_type)
+    if report.reasons.get("not_json") and ends_in_mid_line(paths.received):
+        raise BadDataError(
+            f"{paths.source_file} is cut short: its last line is not whole",
+            "run again: it is fetched anew",
+        )
+    if refused := unreadable_lines(paths.screened, VERSION_COLUMNS):
+        report = screen_file(paths, resource_type, refused)
+    return report
 
 
 def paths_of(lake: Lake, export: Export, file: ExportFile) -> LandingPaths:
@@ -171,9 +189,23 @@ def screened_files(lake: Lake, export: Export, resource_type: str) -> list[tuple
         if is_ours and file.state == "landed":
             paths = paths_of(lake, export, file)
             if not paths.screened.exists():
+                _require_as_received(paths, file)
                 screen_file(paths, resource_type, unreadable_before(paths.quarantine))
             found.append((file, paths.screened))
     return found
+
+
+def _require_as_received(paths: LandingPaths, file: ExportFile) -> None:
+    """Refuse to read a received file that somebody changed.
+
+    Raises:
+        BadDataError: the file is not what was received.
+    """
+    if sha256_of(paths.received) != file.sha256:
+        raise BadDataError(
+            f"{paths.received} is no longer what was received (its SHA-256 differs)",
+            "restore it from a backup, or ask for everything anew: ecw export --full",
+        )
 
 
 def quarantine_lines(

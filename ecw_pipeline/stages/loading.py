@@ -79,6 +79,7 @@ def load_exports(lake: Lake) -> list[Loaded]:
     with lake.only_one("load"):
         arrived = [export for export in lake.ledger.exports() if export.has_arrived]
         settled = [export for export in arrived if not _is_pending(lake, export)]
+        _believe_the_warehouse(lake, settled)
         ready = sorted((e for e in settled if _ready_types(lake, e)), key=_age)
         flats = {name: FlatFiles(lake, table, settled) for name, table in lake.tables.items()}
         broken = _flatten_all(lake, ready)
@@ -96,6 +97,22 @@ def load_exports(lake: Lake) -> list[Loaded]:
         else:
             forget_promise(working)
     return loaded
+
+
+def _believe_the_warehouse(lake: Lake, exports: Sequence[Export]) -> None:
+    """Correct the ledger where the working warehouse holds more, or less, than it says.
+
+    More after a kill between the two; less when the file was deleted, to be built anew.
+    """
+    with working_warehouse(lake.folder.working_warehouse) as connection:
+        held = bookkeeping.loaded_types(connection)
+    for export in exports:
+        for one in lake.ledger.types(export.export_id):
+            is_held = (export.export_id, one.resource_type) in held
+            if one.state == "loaded" and not is_held:
+                lake.ledger.mark_type(export.export_id, one.resource_type, "landed")
+            elif one.state == "landed" and is_held:
+                lake.ledger.mark_type(export.export_id, one.resource_type, "loaded")
 
 
 def _age(export: Export) -> tuple[str, str]:
@@ -161,6 +178,8 @@ def _mend_tables(
                 is_mended = True
         except UnsupportedViewError as error:
             broken[table.name] = error.message
+    with transaction(connection):
+        is_mended |= bookkeeping.drop_tables_but(connection, set(lake.tables))
     news = broken.items() - bookkeeping.stale_tables(connection).items()
     if news:
         with transaction(connection):
@@ -177,7 +196,10 @@ def _load_export(
 ) -> list[Loaded]:
     """Load what has landed of one export, in one transaction."""
     deletions = deletions_of(lake, export)
-    ready = _ready_types(lake, export)
+    known = {one.resource_type for one in lake.ledger.types(export.export_id)}
+    # A server may announce deletions of types that were not asked for.
+    beyond = {deletion.resource_type for _, deletion in deletions} - known
+    ready = [*_ready_types(lake, export), *sorted(beyond)]
     with transaction(connection):
         loaded = [
             _load_type(

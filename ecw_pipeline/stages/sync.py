@@ -25,19 +25,18 @@ class Synced:
     resources_deleted: int
 
 
-def ask_all(lake: Lake, day: str, *, is_full: bool = False) -> list[Export]:
+def ask_all(lake: Lake, day: str, errors: list[EcwError], *, is_full: bool = False) -> list[Export]:
     """Ask every connection for news, even where the day has an answer already.
 
-    Raises:
-        EcwError: a connection cannot be asked; those before it were.
+    A connection that cannot be asked leaves its error in ``errors``; the others are asked.
     """
-    return [
-        export
-        for connection in lake.connections()
-        for export in exports.start_exports(
-            lake, connection, [day], is_full=is_full, ask_again=True
-        )
-    ]
+    asked: list[Export] = []
+    for connection in lake.connections():
+        try:
+            asked += exports.start_exports(lake, connection, [day], is_full=is_full, ask_again=True)
+        except EcwError as error:
+            errors.append(error)
+    return asked
 
 
 def bring_home(lake: Lake, export_ids: Sequence[str], step: Step = _silent) -> Synced:
@@ -47,8 +46,12 @@ def bring_home(lake: Lake, export_ids: Sequence[str], step: Step = _silent) -> S
         EcwError: something failed; the same call continues where it stopped. What could be had
             is loaded all the same.
     """
-    arrived = _wait(lake, export_ids, step)
-    errors = [error for export in arrived for error in _land(lake, export, step)]
+    errors: list[EcwError] = []
+    for export in _wait(lake, export_ids, step):
+        try:
+            errors += _land(lake, exports.require_arrived(export), step)
+        except EcwError as error:
+            errors.append(error)
     loaded = loading.load_exports(lake)
     marts = loading.build_marts(lake, built_in_marts().values())
     step("marts", len(marts), len(marts))

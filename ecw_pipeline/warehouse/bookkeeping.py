@@ -21,6 +21,22 @@ def is_behind(connection: duckdb.DuckDBPyConnection, table: WarehouseTable) -> b
     return not (good and good[0])
 
 
+def loaded_types(connection: duckdb.DuckDBPyConnection) -> set[tuple[str, str]]:
+    """Which (export, resource type) this warehouse holds: it alone can say."""
+    rows = connection.execute("SELECT export_id, resource_type FROM ops.load").fetchall()
+    return {(export_id, resource_type) for export_id, resource_type in rows}
+
+
+def drop_tables_but(connection: duckdb.DuckDBPyConnection, names: set[str]) -> bool:
+    """Drop the tables whose view is gone; whether there were any."""
+    rows = connection.execute("SELECT table_name FROM ops.table_state").fetchall()
+    gone = [name for (name,) in rows if name not in names]
+    for name in gone:
+        connection.execute(f"DROP TABLE IF EXISTS core.{identifier(name)}")
+        connection.execute("DELETE FROM ops.table_state WHERE table_name = ?", [name])
+    return bool(gone)
+
+
 def stale_tables(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
     """The tables that are marked as behind, with why."""
     query = "SELECT table_name, reason FROM ops.table_state WHERE is_stale"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import duckdb
 
-from ecw_pipeline.errors import MachineError, TemporaryError
+from ecw_pipeline.errors import EcwError, MachineError, TemporaryError
 from ecw_pipeline.files import PRIVATE_FILE_MODE, machine_errors, private_folder
 
 # What DuckDB raises when the disk is full: as it writes, as it commits, and ever after.
@@ -98,6 +98,14 @@ def _connect(path: Path) -> duckdb.DuckDBPyConnection:
             f"{path} cannot be opened as a warehouse",
             "check free space and permissions; the file can be deleted and rebuilt from landing",
         ) from error
+
+
+def engine_error(error: duckdb.Error) -> EcwError:
+    """DuckDB's error without its text, which may quote values of patients."""
+    return EcwError(
+        f"the warehouse engine failed ({type(error).__name__})",
+        "run again with ECW_DEBUG=1 to see more, on a terminal that only you see",
+    )
 
 
 def read_published(path: Path) -> duckdb.DuckDBPyConnection:

@@ -4,21 +4,32 @@ from dataclasses import dataclass
 
 import duckdb
 
-from ecw_pipeline.warehouse.schema import WarehouseTable
+from ecw_pipeline.quoting import identifier
 
 
 @dataclass(frozen=True)
 class TableFacts:
-    """How many rows a table has, and how many resources of its type are live."""
+    """How many rows a table has, how many resources of its type live, and why it is behind."""
 
     rows: int
     live_resources: int
+    stale_reason: str
 
 
-def table_facts(connection: duckdb.DuckDBPyConnection, table: WarehouseTable) -> TableFacts:
-    """Count a table's rows and the live resources of its type."""
-    rows = connection.execute(f"SELECT count(*) FROM {table.core_name}").fetchone()
-    live = connection.execute(
-        "SELECT count(*) FROM ops.resource_current WHERE resource_type = ?", [table.resource_type]
+def table_facts(connection: duckdb.DuckDBPyConnection, name: str, resource_type: str) -> TableFacts:
+    """Count a table's rows, none where it could never be built, and its type's live resources."""
+    is_built = connection.execute(
+        "SELECT count(*) FROM duckdb_tables() WHERE schema_name = 'core' AND table_name = ?", [name]
     ).fetchone()
-    return TableFacts(int(rows[0]) if rows else 0, int(live[0]) if live else 0)
+    rows = None
+    if is_built and is_built[0]:
+        rows = connection.execute(f"SELECT count(*) FROM core.{identifier(name)}").fetchone()
+    live = connection.execute(
+        "SELECT count(*) FROM ops.resource_current WHERE resource_type = ?", [resource_type]
+    ).fetchone()
+    stale = connection.execute(
+        "SELECT reason FROM ops.table_state WHERE is_stale AND table_name = ?", [name]
+    ).fetchone()
+    return TableFacts(
+        int(rows[0]) if rows else 0, int(live[0]) if live else 0, str(stale[0]) if stale else ""
+    )

@@ -22,6 +22,13 @@ _TIME_ORDER = (
     "version_at, transaction_time, NOT is_deleted, content_hash,"
     " export_id, source_file, source_line"
 )
+# What every screened line must give, whatever its type.
+VERSION_COLUMNS = {
+    "id": "VARCHAR",
+    "ecw_hash": "VARCHAR",
+    "ecw_line": "BIGINT",
+    "meta": "STRUCT(lastUpdated VARCHAR)",
+}
 _SAME_PLACE = ("export_id", "source_file", "source_line")
 
 

@@ -14,6 +14,7 @@ import duckdb
 import httpx
 import pytest
 
+from ecw_pipeline.errors import EcwError
 from ecw_pipeline.sandbox.config import SandboxConfig, Window
 from ecw_pipeline.sandbox.server import RunningSandbox, running_sandbox
 from ecw_pipeline.stages.lake import Lake
@@ -66,7 +67,10 @@ class Site:
     def sync(self, day: str, *, is_full: bool = False) -> Synced:
         """The whole job through the stages alone."""
         lake = self.lake
-        asked = ask_all(lake, day, is_full=is_full)
+        errors: list[EcwError] = []
+        asked = ask_all(lake, day, errors, is_full=is_full)
+        if errors:
+            raise errors[0]
         return bring_home(lake, [export.export_id for export in asked])
 
     def run(

@@ -15,7 +15,7 @@ from ecw_pipeline.ledger import Export
 from ecw_pipeline.sandbox.config import BASE_PATH
 from ecw_pipeline.settings import Settings
 from ecw_pipeline.stages import landing, loading
-from ecw_pipeline.stages.exports import start_exports, wait_for_exports
+from ecw_pipeline.stages.exports import require_arrived, start_exports, wait_for_exports
 from ecw_pipeline.stages.lake import Lake
 from ecw_pipeline_tests.builders import monday_clock
 from ecw_pipeline_tests.pipeline.harness import Site, site
@@ -47,7 +47,8 @@ class Practice:
 
     def arrive(self, day: str = DAY, **options: bool) -> list[Export]:
         lake = self.lake
-        return wait_for_exports(lake, [e.export_id for e in self.ask(day, **options)])
+        ended = wait_for_exports(lake, [e.export_id for e in self.ask(day, **options)])
+        return [require_arrived(export) for export in ended]
 
     def land(self, *exports: Export) -> dict[str, str]:
         """Land every type of the exports; what failed, with its message."""

@@ -1,0 +1,202 @@
+"""What went wrong once is made good by the next call, and never passes for done."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from ecw_pipeline.errors import BadDataError, EcwError, TemporaryError, UnsupportedViewError
+from ecw_pipeline.stages.exports import advance_export, landed_types, start_exports
+from ecw_pipeline.stages.sync import ask_all, bring_home
+from ecw_pipeline.view_definitions.catalog import all_views
+from ecw_pipeline_tests.odd_server import endless
+from ecw_pipeline_tests.stages.practice import (
+    DAY,
+    Practice,
+    practice,
+    small_data,
+    view,
+    write_lines,
+)
+from ecw_pipeline_tests.stages.proxy import status
+
+PATIENTS = "SELECT patient_id FROM core.patient ORDER BY 1"
+NEXT_DAY = "2026-01-06"
+
+
+@pytest.fixture
+def one(tmp_path: Path) -> Iterator[Practice]:
+    with practice(tmp_path, data=small_data(tmp_path / "lines")) as made:
+        yield made
+
+
+def _sync(one: Practice, day: str = DAY) -> None:
+    """What `ecw export` does."""
+    lake, errors = one.lake, []  # type: ignore[var-annotated]
+    asked = ask_all(lake, day, errors)
+    bring_home(lake, [export.export_id for export in asked])
+    if errors:
+        raise errors[0]
+
+
+def _exports(one: Practice) -> int:
+    return len(one.site.stats()["exports"])
+
+
+def test_a_sync_that_failed_is_finished_by_the_next_without_a_second_export(one: Practice) -> None:
+    one.proxy.spoil("Patient.0", status(404))
+    with pytest.raises(EcwError):
+        _sync(one)
+
+    one.proxy.spoils.clear()
+    _sync(one)
+
+    assert len(one.rows(PATIENTS)) == 3
+    assert one.rows("SELECT count(*) FROM core.practitioner") == [(1,)]
+    assert _exports(one) == 1
+
+
+def test_an_export_that_is_still_landing_moves_no_watermark(one: Practice) -> None:
+    (export,) = one.arrive()
+    lake = one.lake
+    lake.ledger.mark_type(export.export_id, "Practitioner", "landed")
+
+    assert landed_types(lake.ledger, lake.connection(export.connection_id)) == []
+
+
+def test_a_working_warehouse_that_was_deleted_is_built_anew_from_landing(one: Practice) -> None:
+    one.pull()
+    before = one.rows(PATIENTS)
+    one.lake.folder.working_warehouse.unlink()
+    one.lake.folder.warehouse.unlink()
+    asked = len(one.proxy.arrivals)
+
+    one.load()
+
+    assert one.rows(PATIENTS) == before
+    assert len(one.proxy.arrivals) == asked
+
+
+def test_a_received_file_that_was_changed_is_not_read_again(one: Practice) -> None:
+    (export,) = one.pull()
+    folder = one.lake.folder.export(export.connection_id, export.export_id)
+    shutil.rmtree(folder / "screened")
+    shutil.rmtree(one.lake.folder.root / "flat")
+    one.lake.folder.working_warehouse.unlink()
+    for received in folder.glob("Patient/*"):
+        received.write_bytes(b"{}\n")
+
+    with pytest.raises(BadDataError, match="SHA-256"):
+        one.load()
+
+
+def test_links_that_come_back_in_another_order_stay_with_their_types(one: Practice) -> None:
+    def reversed_output(reply: httpx.Response) -> bytes:
+        document = json.loads(reply.read())
+        document["output"].reverse()
+        return endless(200, json.dumps(document).encode(), content_type="application/json")
+
+    exports = one.arrive()
+    one.proxy.spoil("$export-file", status(404), times=1)
+    one.proxy.spoil("$export-status", reversed_output)
+
+    assert one.land(*exports) == {}
+    one.load()
+
+    assert len(one.rows(PATIENTS)) == 3
+
+
+def test_a_plain_file_cut_in_mid_line_does_not_pass_for_whole(one: Practice) -> None:
+    def cut_plain(reply: httpx.Response) -> bytes:
+        text = b'{"resourceType":"Patient","id":"ann"}\n{"resourceType":"Pat'
+        return endless(200, text, content_type="application/fhir+ndjson")
+
+    exports = one.arrive()
+    one.proxy.spoil("Patient", cut_plain)
+
+    assert "cut short" in one.land(*exports)["Patient"]
+
+
+def test_a_line_of_a_type_without_table_that_cannot_be_read_stops_nothing(tmp_path: Path) -> None:
+    twice = '{"resourceType":"Claim","id":"x","id":"y"}'
+    write_lines(tmp_path / "lines", "Claim", twice, {"resourceType": "Claim", "id": "c"})
+    data = write_lines(tmp_path / "lines", "Patient", {"resourceType": "Patient", "id": "ann"})
+    with practice(tmp_path, data=data) as made:
+        made.pull()
+
+        assert made.rows(PATIENTS) == [("ann",)]
+        assert made.rows("SELECT resource_type, reason FROM ops.quarantine") == [
+            ("Claim", "unreadable")
+        ]
+
+
+def test_deletions_of_types_that_were_not_asked_for_are_kept(one: Practice) -> None:
+    one.set("ECW_RESOURCE_TYPES", "Practitioner")
+    one.pull()
+    one.set("ECW_RESOURCE_TYPES", "")
+    one.pull(NEXT_DAY)
+
+    assert len(one.rows(PATIENTS)) == 3
+
+
+def test_an_export_that_is_complete_when_it_is_overdue_is_kept(one: Practice) -> None:
+    (export,) = one.ask()
+    one.clock.advance(24 * 3600)
+
+    assert advance_export(one.lake, export.export_id).has_arrived
+
+
+def test_everything_cannot_be_asked_for_while_changes_are_under_way(one: Practice) -> None:
+    one.pull()
+    one.ask(NEXT_DAY)
+    lake = one.lake
+
+    with pytest.raises(TemporaryError, match="under way"):
+        start_exports(lake, lake.connections()[0], ["2026-01-07"], is_full=True)
+
+
+def test_a_table_whose_view_is_gone_is_gone(one: Practice, tmp_path: Path) -> None:
+    views = tmp_path / "views"
+    views.mkdir()
+    (views / "extra.json").write_text(json.dumps(view("extra", "id")), encoding="utf-8")
+    one.set("ECW_VIEW_DEFINITIONS", views)
+    one.pull()
+    tables = "SELECT count(*) FROM duckdb_tables() WHERE table_name = 'extra'"
+    assert one.rows(tables) == [(1,)]
+
+    (views / "extra.json").unlink()
+    one.load()
+
+    assert one.rows(tables) == [(0,)]
+
+
+@pytest.mark.parametrize(
+    "wrong", [view("PATIENT", "id"), view("observation", "id") | {"resource": "Patient"}]
+)
+def test_a_view_that_would_take_a_built_in_tables_name_is_refused(
+    tmp_path: Path, wrong: dict[str, object]
+) -> None:
+    (tmp_path / "wrong.json").write_text(json.dumps(wrong), encoding="utf-8")
+
+    with pytest.raises(UnsupportedViewError):
+        all_views(tmp_path)
+
+
+def test_a_connection_that_is_down_does_not_stop_the_others(one: Practice, tmp_path: Path) -> None:
+    connections = tmp_path / "connections.toml"
+    common = 'provider = "smart-sandbox"\nclient_id = "sandbox-client"\n'
+    common += 'client_secret_env = "ECLINICALWORKS_CLIENT_SECRET"\nwindows = ["100000/1s"]\n'
+    connections.write_text(
+        f'[connections.aa_down]\nfhir_endpoint = "http://127.0.0.1:9/fhir/r4"\n{common}'
+        f'[connections.bb_up]\nfhir_endpoint = "{one.site.sandbox.base_url}"\n{common}',
+        encoding="utf-8",
+    )
+    one.set("ECW_CONNECTIONS", connections)
+
+    with pytest.raises(TemporaryError):
+        _sync(one)
+
+    assert one.rows("SELECT DISTINCT connection_id FROM core.patient") == [("bb_up",)]
