@@ -95,7 +95,7 @@ def test_a_received_file_that_was_changed_is_not_read_again(one: Practice) -> No
 
 def test_links_that_come_back_in_another_order_stay_with_their_types(one: Practice) -> None:
     def reversed_output(reply: httpx.Response) -> bytes:
-        document = json.loads(reply.read())
+        document = json.loads(reply.extensions["ecw_body"])
         document["output"].reverse()
         return endless(200, json.dumps(document).encode(), content_type="application/json")
 
