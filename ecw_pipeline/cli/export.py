@@ -56,3 +56,10 @@ def _bring_home(lake: "Lake", export_ids: list[str]) -> None:
         highlight=False,
         soft_wrap=True,
     )
+    if synced.lines_quarantined or synced.lines_missing:
+        console.print(
+            f"look at ops.quarantine and ops.load: {synced.lines_quarantined} lines were refused,"
+            f" {synced.lines_missing} fewer came than the server announced",
+            highlight=False,
+            soft_wrap=True,
+        )

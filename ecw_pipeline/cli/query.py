@@ -43,7 +43,9 @@ def run(
     try:
         with read_published(path) as connection:
             result = connection.execute(query)
-            columns = [column[0] for column in result.description or ()]
+            if result is None or not result.description:
+                raise ConfigurationError("the query asks for nothing", "write a SELECT")
+            columns = [column[0] for column in result.description]
             rows = result.fetchall()
     except duckdb.Error as error:
         raise ConfigurationError(f"the query failed: {error}", "correct it and run again") from None

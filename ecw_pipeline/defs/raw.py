@@ -93,7 +93,7 @@ def _result(key: dg.AssetKey, counts: list[LandedCounts]) -> dg.MaterializeResul
         asset_key=key,
         passed=received == landed + quarantined and not differing,
         severity=dg.AssetCheckSeverity.ERROR
-        if any((count.manifest_count or 0) > count.lines_received for count in differing)
+        if any(count.lines_missing for count in differing)
         else dg.AssetCheckSeverity.WARN,
         metadata={
             f"{count.resource_type} in {count.export_id}": (

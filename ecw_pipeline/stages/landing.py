@@ -48,6 +48,11 @@ class LandedCounts:
     reasons: dict[str, int] = field(default_factory=dict)
 
     @property
+    def lines_missing(self) -> int:
+        """How many lines fewer than the manifest announced."""
+        return max((self.manifest_count or 0) - self.lines_received, 0)
+
+    @property
     def differs_from_manifest(self) -> bool:
         """Whether the server counted other than we did."""
         return self.manifest_count is not None and self.manifest_count != self.lines_received

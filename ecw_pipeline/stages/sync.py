@@ -23,6 +23,8 @@ class Synced:
     exports: tuple[str, ...]
     resources_changed: int
     resources_deleted: int
+    lines_quarantined: int
+    lines_missing: int
 
 
 def ask_all(lake: Lake, day: str, errors: list[EcwError], *, is_full: bool = False) -> list[Export]:
@@ -53,6 +55,10 @@ def bring_home(lake: Lake, export_ids: Sequence[str], step: Step = _silent) -> S
         except EcwError as error:
             errors.append(error)
     loaded = loading.load_exports(lake)
+    counted = [
+        landing.counts_of(lake, lake.ledger.export(one.export_id), one.resource_type)
+        for one in loaded
+    ]
     marts = loading.build_marts(lake, built_in_marts().values())
     step("marts", len(marts), len(marts))
     if errors:
@@ -61,6 +67,8 @@ def bring_home(lake: Lake, export_ids: Sequence[str], step: Step = _silent) -> S
         tuple(export_ids),
         sum(one.moved.resources_changed for one in loaded),
         sum(one.moved.resources_deleted for one in loaded),
+        sum(count.lines_quarantined for count in counted),
+        sum(count.lines_missing for count in counted),
     )
 
 

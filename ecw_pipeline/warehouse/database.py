@@ -109,8 +109,10 @@ def engine_error(error: duckdb.Error) -> EcwError:
 
 
 def read_published(path: Path) -> duckdb.DuckDBPyConnection:
-    """Open the published warehouse for reading."""
-    connection = duckdb.connect(str(path), read_only=True)
+    """Open the published warehouse for reading; a query cannot reach other files through it."""
+    connection = duckdb.connect(
+        str(path), read_only=True, config={"enable_external_access": "false"}
+    )
     connection.execute("SET TimeZone = 'UTC'")
     return connection
 
