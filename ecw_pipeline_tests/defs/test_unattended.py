@@ -13,12 +13,14 @@ import pytest
 
 from ecw_pipeline.clock import SystemClock
 from ecw_pipeline.definitions import defs
+from ecw_pipeline.defs.assembly import definitions
 from ecw_pipeline.defs.automation import MOST_LANDING_RUNS, land_finished_exports
 from ecw_pipeline.defs.resources import LakeResource
 from ecw_pipeline.defs.run_owners import hold
 from ecw_pipeline_tests.pipeline.harness import Site, site
 
 DAY = "2026-01-05"
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 FIVE_DAYS = {
     "dagster/asset_partition_range_start": "2026-01-05",
     "dagster/asset_partition_range_end": "2026-01-09",
@@ -60,9 +62,8 @@ def wait_until_complete(practice: Site) -> None:
 def execute(
     instance: dg.DagsterInstance, job_name: str, tags: dict[str, str]
 ) -> dg.ExecuteInProcessResult:
-    quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
     job = defs.resolve_job_def(job_name)
-    return job.execute_in_process(instance=instance, tags=tags, run_config=quiet)
+    return job.execute_in_process(instance=instance, tags=tags, run_config=QUIET)
 
 
 def test_with_nothing_asked_the_sensor_says_so(instance: dg.DagsterInstance) -> None:
@@ -181,3 +182,32 @@ def test_what_is_written_is_readable_by_its_owner_only(practice: Site) -> None:
     ]
 
     assert open_paths == []
+
+
+def test_a_view_that_fails_fails_its_check_and_nothing_else(
+    practice: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    views = tmp_path / "views"
+    views.mkdir()
+    view = {
+        "resourceType": "ViewDefinition",
+        "name": "patient_wrong",
+        "resource": "Patient",
+        "status": "active",
+        "select": [{"column": [{"name": "given", "path": "name.given"}]}],
+    }
+    (views / "patient_wrong.json").write_text(json.dumps(view), encoding="utf-8")
+    monkeypatch.setenv("ECW_VIEW_DEFINITIONS", str(views))
+    job = definitions().resolve_job_def("incremental_sync")
+
+    with dg.DagsterInstance.get() as instance:
+        result = job.execute_in_process(instance=instance, partition_key=DAY, run_config=QUIET)
+
+    failed = {
+        f"{e.asset_key.to_user_string()}: {e.check_name}"
+        for e in result.get_asset_check_evaluations()
+        if not e.passed
+    }
+    assert result.success
+    assert failed == {"flat/patient_wrong: view_works"}
+    assert practice.rows("SELECT count(*) FROM core.patient") == [(2,)]
