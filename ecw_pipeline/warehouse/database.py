@@ -8,7 +8,13 @@ from pathlib import Path
 import duckdb
 
 from ecw_pipeline.errors import EcwError, MachineError, TemporaryError
-from ecw_pipeline.files import PRIVATE_FILE_MODE, machine_errors, private_folder
+from ecw_pipeline.files import (
+    PRIVATE_FILE_MODE,
+    machine_errors,
+    part_path,
+    private_folder,
+    rename_whole,
+)
 
 # What DuckDB raises when the disk is full: as it writes, as it commits, and ever after.
 STORAGE_ERRORS = (duckdb.IOException, duckdb.TransactionException, duckdb.FatalException)
@@ -70,6 +76,8 @@ def working_warehouse(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     ):
         path.with_suffix(".lock").chmod(PRIVATE_FILE_MODE)
         fcntl.flock(lock, fcntl.LOCK_EX)
+        if not path.exists():
+            _create(path)
         connection = _connect(path)
         try:
             connection.execute("SET TimeZone = 'UTC'")
@@ -83,6 +91,17 @@ def working_warehouse(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
             ) from error
         finally:
             connection.close()
+
+
+def _create(path: Path) -> None:
+    """Make an empty warehouse that is whole when it has its name: a kill in between leaves none."""
+    unfinished = part_path(path)
+    for name in (unfinished.name, f"{unfinished.name}.wal", f"{path.name}.wal"):
+        path.with_name(name).unlink(missing_ok=True)
+    with _connect(unfinished) as connection:
+        connection.execute(_OPS)
+    unfinished.chmod(PRIVATE_FILE_MODE)
+    rename_whole(unfinished, path)
 
 
 def _connect(path: Path) -> duckdb.DuckDBPyConnection:
