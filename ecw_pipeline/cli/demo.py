@@ -84,6 +84,7 @@ def _open_lake() -> "Lake":
     from ecw_pipeline.stages.lake import Lake
 
     lake = Lake.from_environment()
+    _ = lake.tables  # a wrong folder of views is told before anything is thrown away
     _start_afresh(lake)
     prepare_dagster_home(lake.settings)
     return Lake.from_environment()

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import dagster as dg
 
 from ecw_pipeline.defs.exports import EXPORT_TAG
-from ecw_pipeline.defs.partitions import range_tags
+from ecw_pipeline.defs.partitions import LANDS_TAG, range_tags
 from ecw_pipeline.defs.resources import LakeResource
 from ecw_pipeline.defs.run_owners import bury_dead_runs
 from ecw_pipeline.errors import EcwError
@@ -113,7 +113,7 @@ def _wanted_runs(instance: dg.DagsterInstance, lake: Lake) -> Iterator[dg.RunReq
         if export.state not in ("completed", "landed"):
             continue
         states = {one.state for one in lake.ledger.types(export.export_id)}
-        job = land_exports if "pending" in states else load_landed
+        job = land_exports if exports.is_on_its_way(lake.ledger, export) else load_landed
         if states & {"pending", "landed"} and (
             request := _run_for(instance, lake, export, job.name)
         ):
@@ -130,6 +130,7 @@ def _run_for(
     attempts = sum(run.job_name == job_name for run in runs)
     if attempts >= MOST_LANDING_RUNS:
         return None
-    tags = {tag: export.connection_id} | range_tags(lake.ledger.days_of(export.export_id))
+    tags = {tag: export.connection_id, LANDS_TAG: export.export_id}
+    tags |= range_tags(lake.ledger.days_of(export.export_id))
     run_key = f"{job_name}-{export.export_id}-{attempts}"
     return dg.RunRequest(run_key=run_key, job_name=job_name, tags=tags)

@@ -15,17 +15,23 @@ DAYS = dg.DailyPartitionsDefinition(
 # A backfill of thirty days is one run, and so one export.
 ONE_RUN = dg.BackfillPolicy.single_run()
 
+# A run that the sensor asked for lands one export: it waits for no other practice's.
+LANDS_TAG = "ecw_lands"
 RANGE_START = "dagster/asset_partition_range_start"
 RANGE_END = "dagster/asset_partition_range_end"
 
 
 def exports_of_run(context: dg.AssetExecutionContext, lake: Lake) -> list[Export]:
-    """The exports that answer the run's partition days, of every connection, that still stand."""
+    """The exports that answer the run's partition days and still stand, of every connection.
+
+    Of them only the one that the run was requested for, where it was requested for one.
+    """
+    only = context.run.tags.get(LANDS_TAG)
     return [
         export
         for connection in lake.settings.connections()
         for export in lake.ledger.exports_of_days(connection.connection_id, context.partition_keys)
-        if export.state not in ("failed", "cancelled")
+        if export.state not in ("failed", "cancelled") and only in (None, export.export_id)
     ]
 
 

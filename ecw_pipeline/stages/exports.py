@@ -74,7 +74,7 @@ def _only_one(lake: Lake, connection_id: str) -> AbstractContextManager[None]:
 
 
 def unlanded_exports(lake: Lake, connection_id: str) -> list[Export]:
-    """The exports with types that a kill or a failure kept from landing, while there is hope.
+    """The exports of which a kill or a failure kept something from landing, while there is hope.
 
     What could not be had for a day is asked for anew: its types' watermarks have not moved.
     """
@@ -84,8 +84,19 @@ def unlanded_exports(lake: Lake, connection_id: str) -> list[Export]:
         for export in lake.ledger.exports(connection_id)
         if export.has_arrived
         and (export.completed_at or recent) > recent
-        and {one.state for one in lake.ledger.types(export.export_id)} & {"pending", "failed"}
+        and (is_on_its_way(lake.ledger, export) or _has_failed_types(lake.ledger, export))
     ]
+
+
+def is_on_its_way(ledger: Ledger, export: Export) -> bool:
+    """Whether types of an export, or what it says is deleted, have not landed yet."""
+    return any(one.state == "pending" for one in ledger.types(export.export_id)) or any(
+        file.kind == "deleted" and file.state != "landed" for file in ledger.files(export.export_id)
+    )
+
+
+def _has_failed_types(ledger: Ledger, export: Export) -> bool:
+    return any(one.state == "failed" for one in ledger.types(export.export_id))
 
 
 def _stands(export: Export) -> bool:
@@ -124,12 +135,11 @@ def landed_types(ledger: Ledger, connection: Connection) -> list[LandedType]:
     """
     landed = []
     for export in ledger.exports(connection.connection_id):
-        types = ledger.types(export.export_id)
         is_ours = (export.level, export.group_id) == (connection.level, connection.group_id)
-        if is_ours and export.has_arrived and all(one.state != "pending" for one in types):
+        if is_ours and export.has_arrived and not is_on_its_way(ledger, export):
             landed += [
                 LandedType(one.resource_type, export.since, export.known_at)
-                for one in types
+                for one in ledger.types(export.export_id)
                 if one.state in ("landed", "loaded")
             ]
     return landed

@@ -218,7 +218,8 @@ def quarantine_lines(
 ) -> None:
     """Move lines that a table could not read from the screened file to quarantine.
 
-    Those that another table could not read stay there.
+    Those that another table could not read stay there. What was loaded with them is to be loaded
+    again without them.
     """
     paths = paths_of(lake, export, file)
     refused = refused_lines | unreadable_before(paths.quarantine)
@@ -229,6 +230,8 @@ def quarantine_lines(
         lines_landed=report.lines_landed,
         lines_quarantined=report.lines_quarantined,
     )
+    if _state_of(lake, export, file.resource_type) == "loaded":
+        lake.ledger.mark_type(export.export_id, file.resource_type, "landed")
 
 
 def deletions_of(lake: Lake, export: Export) -> list[tuple[str, Deletion]]:

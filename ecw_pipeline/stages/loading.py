@@ -11,6 +11,7 @@ from ecw_pipeline.errors import UnsupportedViewError
 from ecw_pipeline.landing.landing import Deletion
 from ecw_pipeline.ledger import Export
 from ecw_pipeline.marts.catalog import Mart
+from ecw_pipeline.stages.exports import is_on_its_way
 from ecw_pipeline.stages.flattening import FlatFiles, flatten
 from ecw_pipeline.stages.lake import Lake
 from ecw_pipeline.stages.landing import counts_of, deletions_of, paths_of, screened_files
@@ -78,11 +79,10 @@ def load_exports(lake: Lake) -> list[Loaded]:
     """
     with lake.only_one("load"):
         arrived = [export for export in lake.ledger.exports() if export.has_arrived]
-        settled = [export for export in arrived if not _is_pending(lake, export)]
+        settled = [export for export in arrived if not is_on_its_way(lake.ledger, export)]
         _believe_the_warehouse(lake, settled)
-        ready = sorted((e for e in settled if _ready_types(lake, e)), key=_age)
         flats = {name: FlatFiles(lake, table, settled) for name, table in lake.tables.items()}
-        broken = _flatten_all(lake, ready)
+        broken = _flatten_all(lake, _ready(lake, settled))
         loaded: list[Loaded] = []
         working, published = lake.folder.working_warehouse, lake.folder.warehouse
         is_due = is_publish_due(working, published)
@@ -90,7 +90,7 @@ def load_exports(lake: Lake) -> list[Loaded]:
         with working_warehouse(working) as connection:
             mended = _mend_tables(lake, connection, flats, broken)
             followers = {name: files for name, files in flats.items() if name not in broken}
-            for export in ready:
+            for export in _ready(lake, settled):  # again: a new view may have refused old lines
                 loaded.extend(_load_export(lake, connection, export, followers))
         if loaded or mended or is_due:
             publish(working, published)
@@ -102,17 +102,24 @@ def load_exports(lake: Lake) -> list[Loaded]:
 def _believe_the_warehouse(lake: Lake, exports: Sequence[Export]) -> None:
     """Correct the ledger where the working warehouse holds more, or less, than it says.
 
-    More after a kill between the two; less when the file was deleted, to be built anew.
+    More after a kill between the two; less when the file was deleted, to be built anew, or when
+    a table has found lines unreadable since.
     """
     with working_warehouse(lake.folder.working_warehouse) as connection:
         held = bookkeeping.loaded_types(connection)
     for export in exports:
         for one in lake.ledger.types(export.export_id):
-            is_held = (export.export_id, one.resource_type) in held
+            counts = counts_of(lake, export, one.resource_type)
+            is_held = held.get((export.export_id, one.resource_type)) == counts.lines_landed
             if one.state == "loaded" and not is_held:
                 lake.ledger.mark_type(export.export_id, one.resource_type, "landed")
             elif one.state == "landed" and is_held:
                 lake.ledger.mark_type(export.export_id, one.resource_type, "loaded")
+
+
+def _ready(lake: Lake, settled: Iterable[Export]) -> list[Export]:
+    """The exports of which something is to be loaded, oldest first."""
+    return sorted((export for export in settled if _ready_types(lake, export)), key=_age)
 
 
 def _age(export: Export) -> tuple[str, str]:
@@ -123,11 +130,6 @@ def _ready_types(lake: Lake, export: Export) -> list[str]:
     """The types of an export that can be loaded now."""
     types = lake.ledger.types(export.export_id)
     return [one.resource_type for one in types if one.state == "landed"]
-
-
-def _is_pending(lake: Lake, export: Export) -> bool:
-    """Whether some types of an export are still on their way: it is loaded whole."""
-    return any(one.state == "pending" for one in lake.ledger.types(export.export_id))
 
 
 def _flatten_all(lake: Lake, exports: Sequence[Export]) -> dict[str, str]:

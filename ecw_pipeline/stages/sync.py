@@ -31,7 +31,12 @@ def ask_all(lake: Lake, day: str, errors: list[EcwError], *, is_full: bool = Fal
     """Ask every connection for news, even where the day has an answer already.
 
     A connection that cannot be asked leaves its error in ``errors``; the others are asked.
+
+    Raises:
+        ConfigurationError: a setting, or the folder of views, cannot be read: nothing is asked.
+        UnsupportedViewError: a file of that folder holds no view.
     """
+    _ = lake.tables
     asked: list[Export] = []
     for connection in lake.connections():
         try:

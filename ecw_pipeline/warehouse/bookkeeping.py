@@ -21,10 +21,11 @@ def is_behind(connection: duckdb.DuckDBPyConnection, table: WarehouseTable) -> b
     return not (good and good[0])
 
 
-def loaded_types(connection: duckdb.DuckDBPyConnection) -> set[tuple[str, str]]:
-    """Which (export, resource type) this warehouse holds: it alone can say."""
-    rows = connection.execute("SELECT export_id, resource_type FROM ops.load").fetchall()
-    return {(export_id, resource_type) for export_id, resource_type in rows}
+def loaded_types(connection: duckdb.DuckDBPyConnection) -> dict[tuple[str, str], int]:
+    """How many lines of which (export, resource type) this warehouse holds: it alone can say."""
+    query = "SELECT export_id, resource_type, lines_landed FROM ops.load"
+    rows = connection.execute(query).fetchall()
+    return {(export_id, resource_type): lines for export_id, resource_type, lines in rows}
 
 
 def drop_tables_but(connection: duckdb.DuckDBPyConnection, names: set[str]) -> bool:
@@ -62,10 +63,12 @@ def record_load(
     loaded_at: datetime,
     load_seconds: float,
 ) -> None:
-    """One row per export and type; a repeated load that moved nothing leaves the first."""
+    """One row per export and type; a repeated load only corrects how many lines it read."""
+    lines = {**counts, "lines_superseded": moved.lines_superseded}
     known = connection.execute(
-        "SELECT count(*) FROM ops.load WHERE export_id = ? AND resource_type = ?",
-        [incoming.export_id, incoming.resource_type],
+        f"UPDATE ops.load SET {', '.join(f'{identifier(name)} = ?' for name in lines)}"
+        " WHERE export_id = ? AND resource_type = ?",
+        [*lines.values(), incoming.export_id, incoming.resource_type],
     ).fetchone()
     if known and known[0]:
         return
@@ -74,8 +77,7 @@ def record_load(
         "connection_id": incoming.connection_id,
         "resource_type": incoming.resource_type,
         "transaction_time": incoming.transaction_time,
-        **counts,
-        "lines_superseded": moved.lines_superseded,
+        **lines,
         "resources_changed": moved.resources_changed,
         "resources_deleted": moved.resources_deleted,
         "loaded_at": loaded_at,

@@ -219,3 +219,38 @@ def test_two_connections_of_one_file_fill_the_same_tables(one: Practice, tmp_pat
         ("north", 3),
         ("south", 3),
     ]
+
+
+def test_a_line_that_a_later_view_cannot_read_leaves_every_table_as_a_rebuild_would(
+    tmp_path: Path,
+) -> None:
+    twice_in_photo = '{"resourceType":"Patient","id":"bob","photo":[{"title":"a","title":"b"}]}'
+    data = write_lines(tmp_path / "lines", "Patient", ANN, twice_in_photo)
+    with practice(tmp_path, data=data) as one:
+        one.pull()
+        assert one.rows("SELECT patient_id FROM core.patient ORDER BY 1") == [("ann",), ("bob",)]
+        (tmp_path / "views").mkdir()
+        _write(tmp_path / "views", "mine", "photo.title.first()")
+        one.set("ECW_VIEW_DEFINITIONS", tmp_path / "views")
+
+        one.load()
+
+        questions = (
+            "SELECT patient_id FROM core.patient",
+            "SELECT patient_id FROM core.mine",
+            "SELECT lines_received, lines_landed, lines_quarantined FROM ops.load",
+            "SELECT lines_received, lines_landed, lines_quarantined FROM ops.file",
+            "SELECT source_line, reason FROM ops.quarantine",
+        )
+        moved_along = [one.rows(question) for question in questions]
+        assert moved_along == [
+            [("ann",)],
+            [("ann",)],
+            [(2, 1, 1)],
+            [(2, 1, 1)],
+            [(2, "unreadable")],
+        ]
+        one.lake.folder.working_warehouse.unlink()
+        one.load()
+        assert [one.rows(question) for question in questions] == moved_along
+        assert one.load() == []

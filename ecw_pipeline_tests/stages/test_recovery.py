@@ -8,8 +8,16 @@ from pathlib import Path
 import httpx
 import pytest
 
-from ecw_pipeline.errors import BadDataError, EcwError, TemporaryError, UnsupportedViewError
+from ecw_pipeline.errors import (
+    BadDataError,
+    ConfigurationError,
+    EcwError,
+    TemporaryError,
+    UnsupportedViewError,
+)
+from ecw_pipeline.ledger import Export
 from ecw_pipeline.stages.exports import advance_export, landed_types, start_exports
+from ecw_pipeline.stages.landing import land_type
 from ecw_pipeline.stages.sync import ask_all, bring_home
 from ecw_pipeline.view_definitions.catalog import all_views
 from ecw_pipeline_tests.odd_server import endless
@@ -24,6 +32,7 @@ from ecw_pipeline_tests.stages.practice import (
 from ecw_pipeline_tests.stages.proxy import status
 
 PATIENTS = "SELECT patient_id FROM core.patient ORDER BY 1"
+CONDITIONS = "SELECT condition_id FROM core.condition ORDER BY 1"
 NEXT_DAY = "2026-01-06"
 
 
@@ -200,3 +209,61 @@ def test_a_connection_that_is_down_does_not_stop_the_others(one: Practice, tmp_p
         _sync(one)
 
     assert one.rows("SELECT DISTINCT connection_id FROM core.patient") == [("bb_up",)]
+
+
+@pytest.fixture
+def changing(tmp_path: Path) -> Iterator[Practice]:
+    """Ten conditions, of which some are deleted each day."""
+    lines = [{"resourceType": "Condition", "id": f"c{n}"} for n in range(10)]
+    with practice(tmp_path, data=write_lines(tmp_path / "lines", "Condition", *lines)) as made:
+        yield made
+
+
+def _lands_without_its_deletions(one: Practice) -> Export:
+    one.pull()
+    assert one.site.advance(days=1)["deleted"]
+    (export,) = one.arrive(NEXT_DAY)
+    land_type(one.lake, export, "Condition")
+    return export
+
+
+def _live(one: Practice) -> list[tuple[str]]:
+    return sorted((resource["id"],) for resource in one.site.truth("Condition"))
+
+
+def test_an_export_without_its_deletions_is_not_loaded(changing: Practice) -> None:
+    _lands_without_its_deletions(changing)
+
+    assert changing.load() == []
+
+    assert len(changing.rows(CONDITIONS)) == 10
+
+
+def test_an_export_without_its_deletions_moves_no_watermark(changing: Practice) -> None:
+    _lands_without_its_deletions(changing)
+
+    (next_one,) = changing.pull("2026-01-07")
+
+    assert next_one.since == changing.lake.ledger.exports()[0].transaction_time
+    assert changing.rows(CONDITIONS) == _live(changing)
+
+
+def test_deletions_that_are_missing_are_fetched_by_the_next_sync(changing: Practice) -> None:
+    _lands_without_its_deletions(changing)
+
+    _sync(changing, NEXT_DAY)
+
+    assert changing.rows(CONDITIONS) == _live(changing)
+    assert _exports(changing) == 2
+
+
+def test_a_folder_of_views_that_is_not_there_is_told_before_anything_is_asked(
+    one: Practice, tmp_path: Path
+) -> None:
+    one.set("ECW_VIEW_DEFINITIONS", tmp_path / "nowhere")
+
+    with pytest.raises(ConfigurationError, match="ECW_VIEW_DEFINITIONS"):
+        _sync(one)
+
+    assert one.proxy.arrivals == []
+    assert not (one.site.data / "state").exists()
