@@ -13,7 +13,9 @@ def add_to(app: typer.Typer) -> None:
 
 def run(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port to listen on; 0 takes any free one.")] = 8090,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes any free one.")
+    ] = 8090,
     patients: Annotated[int, typer.Option(min=1, help="How many patients to make up.")] = 100,
     seed: Annotated[int, typer.Option(help="The same seed gives the same patients.")] = 7,
     data: Annotated[

@@ -61,12 +61,10 @@ def _exports(lake: "Lake") -> list[dict[str, Any]]:
 
 def _tables(lake: "Lake") -> list[dict[str, Any]]:
     from ecw_pipeline.warehouse.database import read_published
+    from ecw_pipeline.warehouse.inspection import rows_per_table
 
     if not lake.folder.warehouse.exists():
         return []
     with read_published(lake.folder.warehouse) as connection:
-        rows = connection.execute(
-            "SELECT schema_name || '.' || table_name, estimated_size FROM duckdb_tables()"
-            " WHERE schema_name IN ('core', 'marts') AND estimated_size > 0 ORDER BY ALL"
-        ).fetchall()
-    return [{"table": name, "rows": count} for name, count in rows]
+        counts = rows_per_table(connection, ("core", "marts"))
+    return [{"table": name, "rows": count} for name, count in counts.items() if count]

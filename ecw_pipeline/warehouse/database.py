@@ -105,17 +105,21 @@ def _create(path: Path) -> None:
 
 
 def _connect(path: Path) -> duckdb.DuckDBPyConnection:
-    try:
+    with _opening_errors(path, "close it there; open data/warehouse.duckdb instead, read-only"):
         return duckdb.connect(str(path))
+
+
+@contextmanager
+def _opening_errors(path: Path, how_to_free: str) -> Iterator[None]:
+    """Say in words why a warehouse cannot be opened, and by whom it is held."""
+    try:
+        yield
     except duckdb.IOException as error:
         if "lock" in str(error):
-            raise TemporaryError(
-                f"another program holds {path} open",
-                "close it there; open data/warehouse.duckdb instead, which never blocks",
-            ) from error
+            raise TemporaryError(f"another program holds {path} open", how_to_free) from error
         raise MachineError(
             f"{path} cannot be opened as a warehouse",
-            "check free space and permissions; the file can be deleted and rebuilt from landing",
+            "check space and permissions; the file can be deleted: the next load makes it anew",
         ) from error
 
 
@@ -128,10 +132,16 @@ def engine_error(error: duckdb.Error) -> EcwError:
 
 
 def read_published(path: Path) -> duckdb.DuckDBPyConnection:
-    """Open the published warehouse for reading; a query cannot reach other files through it."""
-    connection = duckdb.connect(
-        str(path), read_only=True, config={"enable_external_access": "false"}
-    )
+    """Open the published warehouse for reading; a query cannot reach other files through it.
+
+    Raises:
+        MachineError: the file is damaged, or may not be read.
+        TemporaryError: a program holds the file open for writing.
+    """
+    with _opening_errors(path, "close it there, or open it read-only there"):
+        connection = duckdb.connect(
+            str(path), read_only=True, config={"enable_external_access": "false"}
+        )
     connection.execute("SET TimeZone = 'UTC'")
     return connection
 

@@ -1,5 +1,6 @@
 """Facts about the published warehouse, for checks and people."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import duckdb
@@ -33,3 +34,19 @@ def table_facts(connection: duckdb.DuckDBPyConnection, name: str, resource_type:
     return TableFacts(
         int(rows[0]) if rows else 0, int(live[0]) if live else 0, str(stale[0]) if stale else ""
     )
+
+
+def rows_per_table(connection: duckdb.DuckDBPyConnection, schemas: Sequence[str]) -> dict[str, int]:
+    """How many rows each table of some schemas has, counted: DuckDB's own estimate keeps deleted
+    rows in.
+    """
+    tables = connection.execute(
+        "SELECT schema_name, table_name FROM duckdb_tables()"
+        " WHERE schema_name IN (SELECT unnest(?::VARCHAR[])) ORDER BY ALL",
+        [list(schemas)],
+    ).fetchall()
+    counts: dict[str, int] = {}
+    for schema, name in tables:
+        row = connection.execute(f"SELECT count(*) FROM {identifier(schema)}.{identifier(name)}")
+        ((counts[f"{schema}.{name}"],),) = row.fetchall()
+    return counts
