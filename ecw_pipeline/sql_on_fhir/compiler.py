@@ -162,7 +162,7 @@ def _compiled(definition: ViewDefinition, plan: Plan, problems: Problems) -> Com
         definition.resource,
         tuple(_column(column) for column in columns_of(plan.rows)),
         read or {"id": "VARCHAR"},
-        tuple(problems.warnings),
+        tuple(map(str, problems.warnings)),
         plan,
     )
 

@@ -230,7 +230,7 @@ class Planner:
             node.shape.is_whole = True
         for path, start, step in zip(select.paths, starts, steps, strict=True):
             if start.kind == step.kind == ANYTHING:
-                self._problems.warn(where, f"`{path}` is always empty")
+                self._problems.warn(where, "is always empty", path, 0)
         return Walk(tuple(known), variable, tuple(found[len(known) :]), kind, shape)
 
     # Columns and conditions
@@ -301,7 +301,7 @@ class Planner:
     ) -> Node:
         """A path's meaning; empty when it has none, which is then noted."""
         try:
-            resolver = (resolver or self._resolver).at(where)
+            resolver = (resolver or self._resolver).at(where, path)
             node = resolver.resolve(parse(path), scope)
             if isinstance(node, Choice) and form and (chosen := resolver.form(node, form)):
                 return chosen

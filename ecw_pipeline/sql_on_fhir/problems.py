@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 
 from ecw_pipeline.errors import UnsupportedViewError
 
-_CONTEXT_CHARACTERS = 60
+# What of a path is shown; with its indentation it fits 80 columns.
+_EXCERPT_CHARACTERS = 68
 
 
 @dataclass(frozen=True)
@@ -51,15 +52,15 @@ class Problems:
     """The faults and warnings found so far in one view."""
 
     found: list[Problem] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
+    warnings: list[Problem] = field(default_factory=list)
 
     def add(self, where: str, message: str, path: str = "", at: int | None = None) -> None:
         self.found.append(Problem(where, message, path, at))
 
-    def warn(self, where: str, message: str) -> None:
-        text = f"{where}: {message}"
-        if text not in self.warnings:
-            self.warnings.append(text)
+    def warn(self, where: str, message: str, path: str = "", at: int | None = None) -> None:
+        warning = Problem(where, message, path, at)
+        if warning not in self.warnings:
+            self.warnings.append(warning)
 
     def raise_any(self, view_name: str) -> None:
         """Raise what was found, if anything was.
@@ -83,8 +84,8 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 def _caret_lines(path: str, at: int) -> list[str]:
     """The part of a path around a character, and a caret under the character."""
-    start = max(0, at - _CONTEXT_CHARACTERS)
-    end = at + _CONTEXT_CHARACTERS
+    start = max(0, min(at - _EXCERPT_CHARACTERS // 2, len(path) - _EXCERPT_CHARACTERS))
+    end = start + _EXCERPT_CHARACTERS
     excerpt = "".join(" " if c in "\r\n\t" else c for c in path[start:end])
     before = "…" if start else ""
     after = "…" if end < len(path) else ""

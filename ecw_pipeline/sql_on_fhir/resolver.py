@@ -58,19 +58,25 @@ class Scope:
 
 
 class Resolver:
-    """Resolves the paths of one view; ``where`` is the place warnings name."""
+    """Resolves the paths of one view; warnings name ``where`` and point into ``path``."""
 
     def __init__(
-        self, root: Root, constants: Mapping[str, Constant], problems: Problems, where: str = ""
+        self,
+        root: Root,
+        constants: Mapping[str, Constant],
+        problems: Problems,
+        where: str = "",
+        path: str = "",
     ) -> None:
         self.root = root
         self._constants = constants
         self._problems = problems
-        self.where = where
+        self._where = where
+        self._path = path
 
-    def at(self, where: str) -> "Resolver":
+    def at(self, where: str, path: str) -> "Resolver":
         """The same resolver, naming another place in its warnings."""
-        return Resolver(self.root, self._constants, self._problems, where)
+        return Resolver(self.root, self._constants, self._problems, where, path)
 
     def resolve(self, expression: syntax.Expression, scope: Scope) -> Node:
         """The meaning of an expression.
@@ -130,11 +136,11 @@ class Resolver:
         if name in known.choices:
             return Choice(source, name, source.is_many)
         if name not in known.elements:
-            return self._unknown(source.kind, name, (*known.element_names, *known.elements))
+            return self._unknown(source.kind, name, at, (*known.element_names, *known.elements))
         element = known.elements[name]
         if element.choice:
             right = f"{element.choice}.ofType({element.element_type})"
-            self._problems.warn(self.where, f"`{name}` is JSON's name; FHIRPath says `{right}`")
+            self._warn(f"`{name}` is JSON's name; FHIRPath says `{right}`", at)
         return self.field(source, element)
 
     def field(self, source: Node, element: structure.Element) -> Node:
@@ -165,7 +171,7 @@ class Resolver:
             if inner and (name in inner.elements or name in inner.choices) and name != "id":
                 found.append(element)
         if not found:
-            return self._unknown(f"any type of {choice.name}[x]", name, ())
+            return self._unknown(f"any type of {choice.name}[x]", name, at, ())
         if len(found) > 1:
             names = ", ".join(e.element_type for e in found)
             raise PathError(
@@ -178,19 +184,20 @@ class Resolver:
     def _element_of_primitive(self, source: Node, name: str, at: int) -> Node:
         """``birthDate.extension`` is ``_birthDate.extension`` in JSON."""
         if name not in _PRIMITIVE_ELEMENTS:
-            return self._unknown(source.kind, name, _PRIMITIVE_ELEMENTS)
+            return self._unknown(source.kind, name, at, tuple(_PRIMITIVE_ELEMENTS))
         if not isinstance(source, Field) or source.source.shape is None:
             raise PathError(f"`{name}` of a {source.kind} needs the element just before it", at)
         beside = structure.Element(f"_{source.shape.name}", "Element", source.shape.is_list)
         parent = self.field(source.source, beside)
         return self.field(parent, _PRIMITIVE_ELEMENTS[name])
 
-    def _unknown(self, kind: str, name: str, known: Mapping[str, object] | tuple[str, ...]) -> Node:
+    def _unknown(self, kind: str, name: str, at: int, known: tuple[str, ...]) -> Node:
         hint = did_you_mean(name, known)
-        self._problems.warn(
-            self.where, f"`{name}` is not an element of {kind}, so it is always empty{hint}"
-        )
+        self._warn(f"`{name}` is not an element of {kind}, so it is always empty{hint}", at)
         return Empty()
+
+    def _warn(self, message: str, at: int) -> None:
+        self._problems.warn(self._where, message, self._path, at)
 
     # Values
 

@@ -6,17 +6,28 @@ Source: SQL on FHIR 2.0 and 3.0-ballot, "ViewDefinition".
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from ecw_pipeline.sql_on_fhir.problems import Problems
+from ecw_pipeline.sql_on_fhir.problems import Problems, did_you_mean
 
 MAX_SELECT_DEPTH = 100
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _DIRECTIVES = ("forEach", "forEachOrNull", "repeat")
 _SQL_TYPE_TAG = "ansi/type"
+# The elements of a ViewDefinition by where they stand; what else is written there is a slip.
+_EVERYWHERE = {"id", "extension", "modifierExtension"}
+_OF_VIEW = _EVERYWHERE | {
+    *("resourceType", "meta", "implicitRules", "language", "text", "contained", "url"),
+    *("identifier", "version", "name", "title", "status", "experimental", "date", "publisher"),
+    *("contact", "description", "useContext", "jurisdiction", "purpose", "copyright"),
+    *("copyrightLabel", "profile", "fhirVersion", "resource", "constant", "where", "select"),
+}
+_OF_SELECT = {*_EVERYWHERE, *_DIRECTIVES, "column", "select", "unionAll"}
+_OF_COLUMN = _EVERYWHERE | {"name", "path", "description", "collection", "type", "tag", "tags"}
+_OF_CONDITION = _EVERYWHERE | {"path", "description"}
 
 
 @dataclass(frozen=True)
@@ -69,7 +80,7 @@ class ViewDefinition:
 def read_view(view: Any, problems: Problems) -> ViewDefinition:
     """Check the JSON of a view and give it names; faults go to ``problems``."""
     reader = _Reader(problems)
-    view = reader.mapping(view, "")
+    view = reader.mapping(view, "", _OF_VIEW)
     reader.check_header(view)
     return ViewDefinition(
         name=reader.text(view, "name", ""),
@@ -81,7 +92,7 @@ def read_view(view: Any, problems: Problems) -> ViewDefinition:
             for n, item in enumerate(reader.items(view, "select", "", required=True))
         ),
         conditions=tuple(
-            reader.required_text(reader.mapping(item, f"where[{n}]"), "path", f"where[{n}]")
+            reader.condition(item, f"where[{n}]")
             for n, item in enumerate(reader.items(view, "where", ""))
         ),
         constants=reader.constants(view),
@@ -100,11 +111,16 @@ class _Reader:
             self._problems.add("resourceType", "expected ViewDefinition")
         versions = view.get("fhirVersion")
         listed = versions if isinstance(versions, list) else [versions]
-        if versions and not any(str(version).startswith("4.") for version in listed):
-            self._problems.add("fhirVersion", "this compiler reads R4 (4.0.1): not among them")
+        if versions and not any(str(version).startswith("4.0") for version in listed):
+            others = ", ".join(map(str, listed))
+            message = f"the view is for FHIR {others}; this compiler reads R4: expected 4.0.1"
+            self._problems.add("fhirVersion", message)
         name = view.get("name")
         if isinstance(name, str) and not _NAME.fullmatch(name):
             self._problems.add("name", f"{name!r} is not a name (letters, digits, _)")
+
+    def condition(self, item: Any, where: str) -> str:
+        return self.required_text(self.mapping(item, where, _OF_CONDITION), "path", where)
 
     def constants(self, view: Mapping[str, Any]) -> dict[str, Constant]:
         found: dict[str, Constant] = {}
@@ -138,7 +154,7 @@ class _Reader:
         if depth > MAX_SELECT_DEPTH:
             self._problems.add(where[:80], f"selects nest more than {MAX_SELECT_DEPTH} deep")
             return SelectDefinition(where)
-        item = self.mapping(item, where)
+        item = self.mapping(item, where, _OF_SELECT)
         directive, paths = self._directive(item, where)
         return SelectDefinition(
             where,
@@ -175,7 +191,7 @@ class _Reader:
         return directive, tuple(paths)
 
     def _column(self, item: Any, where: str) -> ColumnDefinition:
-        item = self.mapping(item, where)
+        item = self.mapping(item, where, _OF_COLUMN)
         name = self.required_text(item, "name", where)
         if name and not _NAME.fullmatch(name):
             self._problems.add(where, f"{name!r} is not a column name (letters, digits, _)")
@@ -200,11 +216,18 @@ class _Reader:
                     return self.required_text(tag, "value", f"{where}.{key}")
         return ""
 
-    def mapping(self, value: Any, where: str) -> Mapping[str, Any]:
-        if isinstance(value, Mapping):
-            return value
-        self._problems.add(where, "expected a JSON object")
-        return {}
+    def mapping(
+        self, value: Any, where: str, elements: Set[str] = frozenset()
+    ) -> Mapping[str, Any]:
+        """The value, where it is an object; keys that are none of ``elements`` are warned of."""
+        if not isinstance(value, Mapping):
+            self._problems.add(where, "expected a JSON object")
+            return {}
+        for key in value:
+            if elements and key not in elements and not key.startswith("_"):
+                message = f"no such element, so it is ignored{did_you_mean(key, elements)}"
+                self._problems.warn(f"{where}.{key}" if where else key, message)
+        return value
 
     def items(
         self, item: Mapping[str, Any], key: str, where: str, *, required: bool = False

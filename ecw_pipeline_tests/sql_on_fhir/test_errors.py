@@ -77,6 +77,47 @@ def test_an_unknown_element_is_a_warning_with_a_suggestion() -> None:
     assert "did you mean `status`?" in compiled.warnings[1]
 
 
+def test_a_warning_points_at_its_character() -> None:
+    (warning,) = compile_view(view_of("code.coding.first().dispay")).warnings
+    lines = warning.splitlines()
+
+    assert lines[-2].index("dispay") == lines[-1].index("^")
+
+
+@pytest.mark.parametrize("at", [0, 100, 199])
+def test_what_is_shown_of_a_long_path_fits_eighty_columns(at: int) -> None:
+    path = " " * at + "?" + " " * (199 - at)
+    shown, caret = str(refused(view_of(path))).splitlines()[-2:]
+
+    assert shown.index("?") == caret.index("^")
+    assert len(shown) <= 78
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"constants": []}, "constants: no such element, so it is ignored (did you mean"),
+        (
+            {"select": [{"foreach": "code", "column": [{"name": "a", "path": "id"}]}]},
+            "select[0].foreach: no such element, so it is ignored (did you mean `forEach`?)",
+        ),
+        ({"where": [{"path": "true", "if": 1}]}, "where[0].if: no such element, so it is ignored"),
+        (
+            {"select": [{"column": [{"name": "a", "path": "id", "collections": True}]}]},
+            "select[0].column[0].collections: no such element, so it is ignored (did you mean",
+        ),
+    ],
+)
+def test_what_no_view_has_is_warned_of(change: dict[str, Any], says: str) -> None:
+    (warning,) = compile_view(view_of("id") | change).warnings
+    assert warning.startswith(says)
+
+
+def test_what_every_resource_may_have_is_not_warned_of() -> None:
+    metadata = {"resourceType": "ViewDefinition", "url": "x", "_name": {}, "extension": []}
+    assert compile_view(view_of("id") | metadata).warnings == ()
+
+
 def test_the_json_name_of_a_choice_is_accepted_with_a_warning() -> None:
     compiled = compile_view(view_of("effectiveDateTime"))
     assert "effective.ofType(dateTime)" in compiled.warnings[0]
@@ -88,7 +129,8 @@ def test_the_json_name_of_a_choice_is_accepted_with_a_warning() -> None:
         ({"resource": "Patiant"}, "did you mean `Patient`?"),
         ({"resource": 1}, "expected text"),
         ({"resourceType": "Patient"}, "expected ViewDefinition"),
-        ({"fhirVersion": ["5.0.0"]}, "R4"),
+        ({"fhirVersion": ["5.0.0"]}, "for FHIR 5.0.0; this compiler reads R4: expected 4.0.1"),
+        ({"fhirVersion": ["4.3.0", "5.0.0"]}, "for FHIR 4.3.0, 5.0.0;"),
         ({"name": "two words"}, "is not a name"),
         ({"name": "ends_in_a_line_break\n"}, "is not a name"),
         ({"select": "x"}, "expected a list"),
