@@ -5,6 +5,8 @@ from collections import Counter
 from pathlib import Path
 from typing import BinaryIO
 
+import msgspec
+
 from ecw_pipeline.landing.rules import Refusal
 
 
@@ -24,9 +26,22 @@ class Quarantine:
             "source_line": number,
             "reason": refusal.reason,
             "detail": refusal.detail,
+            "resource_id": _id_in(line),
             "text": line.decode("utf-8", errors="backslashreplace"),
         }
         self._stream.write(json.dumps(entry, ensure_ascii=False).encode() + b"\n")
+
+
+class _Identified(msgspec.Struct):
+    id: str
+
+
+def _id_in(line: bytes) -> str | None:
+    """The resource that a refused line speaks of, if it can be told."""
+    try:
+        return msgspec.json.decode(line, type=_Identified).id
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
 
 
 def unreadable_before(path: Path) -> frozenset[int]:

@@ -20,7 +20,7 @@ from ecw_pipeline.landing.unreadable import unreadable_lines
 from ecw_pipeline.ledger import Export, ExportFile
 from ecw_pipeline.stages.exports import refresh_links
 from ecw_pipeline.stages.lake import Lake
-from ecw_pipeline.warehouse.merge import VERSION_COLUMNS
+from ecw_pipeline.warehouse.versions import VERSION_COLUMNS
 
 # A file that arrives damaged is fetched once more before the type fails.
 MOST_FETCHES = 2

@@ -11,6 +11,7 @@ from ecw_pipeline.errors import UnsupportedViewError
 from ecw_pipeline.landing.landing import Deletion
 from ecw_pipeline.ledger import Export
 from ecw_pipeline.marts.catalog import Mart
+from ecw_pipeline.stages.completeness import is_complete
 from ecw_pipeline.stages.exports import is_on_its_way
 from ecw_pipeline.stages.flattening import FlatFiles, flatten
 from ecw_pipeline.stages.lake import Lake
@@ -19,20 +20,14 @@ from ecw_pipeline.stages.tables import Table, tables_of
 from ecw_pipeline.warehouse import bookkeeping
 from ecw_pipeline.warehouse.database import transaction, working_warehouse
 from ecw_pipeline.warehouse.mart_runner import build_mart
-from ecw_pipeline.warehouse.merge import (
-    DeletedResource,
-    Incoming,
-    Moved,
-    ScreenedFile,
-    fold,
-    refold_table,
-)
+from ecw_pipeline.warehouse.merge import Moved, fold, refold_table
 from ecw_pipeline.warehouse.publish import (
     forget_promise,
     is_publish_due,
     promise_publish,
     publish,
 )
+from ecw_pipeline.warehouse.versions import DeletedResource, Incoming, ScreenedFile
 
 _EXPORT_COLUMNS = (
     "export_id",
@@ -203,6 +198,7 @@ def _load_export(
     beyond = {deletion.resource_type for _, deletion in deletions} - known
     ready = [*_ready_types(lake, export), *sorted(beyond)]
     with transaction(connection):
+        _tell_of_files(lake, connection, export, ready)
         loaded = [
             _load_type(
                 lake,
@@ -213,16 +209,20 @@ def _load_export(
             )
             for name in ready
         ]
-        bookkeeping.replace_rows(connection, "ops.export", _export_rows(lake, export))
-        files = _file_rows(lake, export, ready)
-        bookkeeping.forget_files(
-            connection, export.export_id, [row["source_file"] for row in files]
-        )
-        bookkeeping.insert_rows(connection, "ops.file", files)
-        bookkeeping.insert_rows(connection, "ops.quarantine", _quarantine_rows(lake, export, ready))
     for name in ready:
         lake.ledger.mark_type(export.export_id, name, "loaded")
     return loaded
+
+
+def _tell_of_files(
+    lake: Lake, connection: duckdb.DuckDBPyConnection, export: Export, ready: Sequence[str]
+) -> None:
+    """Say what the export is and which files and refused lines it came with."""
+    bookkeeping.replace_rows(connection, "ops.export", _export_rows(lake, export))
+    files = _file_rows(lake, export, ready)
+    bookkeeping.forget_files(connection, export.export_id, [row["source_file"] for row in files])
+    bookkeeping.insert_rows(connection, "ops.file", files)
+    bookkeeping.insert_rows(connection, "ops.quarantine", _quarantine_rows(lake, export, ready))
 
 
 def _load_type(
@@ -233,7 +233,6 @@ def _load_type(
     followers: Sequence[tuple[Table, FlatFiles]],
 ) -> Loaded:
     started_at = lake.clock.now()
-    moved = fold(connection, incoming, [(table.in_warehouse, files) for table, files in followers])
     counts = counts_of(lake, export, incoming.resource_type)
     columns = {
         "lines_received": counts.lines_received,
@@ -241,9 +240,11 @@ def _load_type(
         "lines_quarantined": counts.lines_quarantined,
         "manifest_count": counts.manifest_count,
     }
+    bookkeeping.announce_load(connection, incoming, columns)
+    moved = fold(connection, incoming, [(table.in_warehouse, files) for table, files in followers])
     now = lake.clock.now()
     seconds = (now - started_at).total_seconds()
-    bookkeeping.record_load(connection, incoming, columns, moved, now, seconds)
+    bookkeeping.record_load(connection, incoming, moved, now, seconds)
     return Loaded(export.export_id, incoming.resource_type, counts.lines_landed, moved)
 
 
@@ -264,6 +265,8 @@ def _incoming(
             for source_file, deletion in deletions
             if deletion.resource_type == resource_type
         ],
+        export_scope=f"{export.level}/{export.group_id}",
+        is_complete=is_complete(lake, export, resource_type),
     )
 
 
@@ -290,7 +293,7 @@ def _file_rows(lake: Lake, export: Export, ready: Sequence[str]) -> list[dict[st
 
 def _quarantine_rows(lake: Lake, export: Export, ready: Sequence[str]) -> list[dict[str, Any]]:
     """Where each refused line is and why; its text stays in the landing folder."""
-    names = ("source_file", "source_line", "reason", "detail")
+    names = ("source_file", "source_line", "resource_id", "reason", "detail")
     rows: list[dict[str, Any]] = []
     for file in lake.ledger.files(export.export_id):
         if file.lines_quarantined and (file.kind != "output" or file.resource_type in ready):

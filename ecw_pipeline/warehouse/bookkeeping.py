@@ -7,8 +7,9 @@ from typing import Any
 import duckdb
 
 from ecw_pipeline.quoting import identifier
-from ecw_pipeline.warehouse.merge import Incoming, Moved
+from ecw_pipeline.warehouse.merge import Moved
 from ecw_pipeline.warehouse.schema import WarehouseTable
+from ecw_pipeline.warehouse.versions import Incoming
 
 
 def is_behind(connection: duckdb.DuckDBPyConnection, table: WarehouseTable) -> bool:
@@ -33,7 +34,8 @@ def drop_tables_but(connection: duckdb.DuckDBPyConnection, names: set[str]) -> b
     rows = connection.execute("SELECT table_name FROM ops.table_state").fetchall()
     gone = [name for (name,) in rows if name not in names]
     for name in gone:
-        connection.execute(f"DROP TABLE IF EXISTS core.{identifier(name)}")
+        for schema in ("core", "history"):
+            connection.execute(f"DROP TABLE IF EXISTS {schema}.{identifier(name)}")
         connection.execute("DELETE FROM ops.table_state WHERE table_name = ?", [name])
     return bool(gone)
 
@@ -55,35 +57,53 @@ def mark_table(
     )
 
 
+def announce_load(
+    connection: duckdb.DuckDBPyConnection, incoming: Incoming, counts: Mapping[str, int | None]
+) -> None:
+    """Say what is about to be loaded: one row per export and type, also when it is repeated."""
+    place = [incoming.export_id, incoming.resource_type]
+    known = connection.execute(
+        f"UPDATE ops.load SET {', '.join(f'{identifier(name)} = ?' for name in counts)}"
+        " WHERE export_id = ? AND resource_type = ?",
+        [*counts.values(), *place],
+    ).fetchone()
+    if not (known and known[0]):
+        row = {
+            "export_id": incoming.export_id,
+            "connection_id": incoming.connection_id,
+            "resource_type": incoming.resource_type,
+            "transaction_time": incoming.transaction_time,
+            "export_scope": incoming.export_scope,
+            **counts,
+        }
+        insert_rows(connection, "ops.load", [row])
+
+
 def record_load(
     connection: duckdb.DuckDBPyConnection,
     incoming: Incoming,
-    counts: Mapping[str, int | None],
     moved: Moved,
     loaded_at: datetime,
     load_seconds: float,
 ) -> None:
-    """One row per export and type; a repeated load only corrects how many lines it read."""
-    lines = {**counts, "lines_superseded": moved.lines_superseded}
-    known = connection.execute(
-        f"UPDATE ops.load SET {', '.join(f'{identifier(name)} = ?' for name in lines)}"
-        " WHERE export_id = ? AND resource_type = ?",
-        [*lines.values(), incoming.export_id, incoming.resource_type],
-    ).fetchone()
-    if known and known[0]:
-        return
-    row = {
-        "export_id": incoming.export_id,
-        "connection_id": incoming.connection_id,
-        "resource_type": incoming.resource_type,
-        "transaction_time": incoming.transaction_time,
-        **lines,
-        "resources_changed": moved.resources_changed,
-        "resources_deleted": moved.resources_deleted,
-        "loaded_at": loaded_at,
-        "load_seconds": load_seconds,
-    }
-    insert_rows(connection, "ops.load", [row])
+    """Say what the announced load changed; of a repeated one the first answer stays."""
+    connection.execute(
+        "UPDATE ops.load SET lines_superseded = $superseded,"
+        " resources_changed = coalesce(resources_changed, $changed),"
+        " resources_deleted = coalesce(resources_deleted, $deleted),"
+        " loaded_at = coalesce(loaded_at, $loaded_at),"
+        " load_seconds = coalesce(load_seconds, $seconds)"
+        " WHERE export_id = $export_id AND resource_type = $resource_type",
+        {
+            "superseded": moved.lines_superseded,
+            "changed": moved.resources_changed,
+            "deleted": moved.resources_deleted,
+            "loaded_at": loaded_at,
+            "seconds": load_seconds,
+            "export_id": incoming.export_id,
+            "resource_type": incoming.resource_type,
+        },
+    )
 
 
 def replace_rows(

@@ -19,51 +19,72 @@ from ecw_pipeline.files import (
 # What DuckDB raises when the disk is full: as it writes, as it commits, and ever after.
 STORAGE_ERRORS = (duckdb.IOException, duckdb.TransactionException, duckdb.FatalException)
 
-_OPS = """
-CREATE SCHEMA IF NOT EXISTS core;
-CREATE SCHEMA IF NOT EXISTS marts;
-CREATE SCHEMA IF NOT EXISTS ops;
-CREATE TABLE IF NOT EXISTS ops.resource_version (
-    connection_id VARCHAR, resource_type VARCHAR, resource_id VARCHAR,
-    version_at TIMESTAMPTZ, transaction_time TIMESTAMPTZ, content_hash VARCHAR,
-    is_deleted BOOLEAN, export_id VARCHAR, source_file VARCHAR, source_line BIGINT);
-COMMENT ON TABLE ops.resource_version IS
-    'Every received version of every resource; core is a fold over it';
-CREATE TABLE IF NOT EXISTS ops.resource_current (
-    connection_id VARCHAR, resource_type VARCHAR, resource_id VARCHAR,
+# Raised when the tables below change: an older working warehouse is then made anew from landing.
+LAYOUT = 2
+
+_OPS = f"""
+CREATE SCHEMA core;
+CREATE SCHEMA history;
+CREATE SCHEMA marts;
+CREATE SCHEMA ops;
+CREATE TABLE ops.layout AS SELECT {LAYOUT} AS layout;
+COMMENT ON TABLE ops.layout IS 'Which make of warehouse this is';
+CREATE TABLE ops.resource_version (
+    resource_key UHUGEINT, connection_id VARCHAR, resource_type VARCHAR, resource_id VARCHAR,
+    version_at TIMESTAMPTZ, transaction_time TIMESTAMPTZ, content_hash UUID,
+    is_subsetted BOOLEAN, is_deleted BOOLEAN,
     export_id VARCHAR, source_file VARCHAR, source_line BIGINT);
-COMMENT ON TABLE ops.resource_current IS 'Where the live version of each resource was received';
-CREATE TABLE IF NOT EXISTS ops.table_state (
+COMMENT ON TABLE ops.resource_version IS
+    'Every received version of every resource; core and history are a fold over it';
+CREATE TABLE ops.resource_span (
+    resource_key UHUGEINT, connection_id VARCHAR, resource_type VARCHAR,
+    transaction_time TIMESTAMPTZ, content_hash UUID,
+    export_id VARCHAR, source_file VARCHAR, source_line BIGINT,
+    valid_from TIMESTAMPTZ, valid_to TIMESTAMPTZ, closed_by VARCHAR);
+COMMENT ON TABLE ops.resource_span IS
+    'From when to when each version was the current one; no valid_to: it still is';
+CREATE TABLE ops.table_state (
     table_name VARCHAR, fingerprint VARCHAR, is_stale BOOLEAN, reason VARCHAR);
 COMMENT ON TABLE ops.table_state IS
     'Which view each core table was built from, and whether it is behind';
-CREATE TABLE IF NOT EXISTS ops.load (
+CREATE TABLE ops.load (
     export_id VARCHAR, connection_id VARCHAR, resource_type VARCHAR, transaction_time TIMESTAMPTZ,
+    export_scope VARCHAR, proves_absence BOOLEAN, newest_at TIMESTAMPTZ,
     lines_received BIGINT, lines_landed BIGINT, lines_quarantined BIGINT, lines_superseded BIGINT,
     manifest_count BIGINT, resources_changed BIGINT, resources_deleted BIGINT,
     loaded_at TIMESTAMPTZ, load_seconds DOUBLE);
 COMMENT ON TABLE ops.load IS 'One row per export and resource type that was loaded';
-CREATE TABLE IF NOT EXISTS ops.export (
+CREATE TABLE ops.export (
     export_id VARCHAR, connection_id VARCHAR, level VARCHAR, since TIMESTAMPTZ,
     transaction_time TIMESTAMPTZ, state VARCHAR, requested_at TIMESTAMPTZ,
     completed_at TIMESTAMPTZ, error VARCHAR);
 COMMENT ON TABLE ops.export IS 'Every export that was asked for';
-CREATE TABLE IF NOT EXISTS ops.file (
+CREATE TABLE ops.file (
     export_id VARCHAR, kind VARCHAR, resource_type VARCHAR, source_file VARCHAR, sha256 VARCHAR,
     size_bytes BIGINT, manifest_count BIGINT, lines_received BIGINT, lines_landed BIGINT,
     lines_quarantined BIGINT);
 COMMENT ON TABLE ops.file IS 'Every file that was received';
-CREATE TABLE IF NOT EXISTS ops.quarantine (
+CREATE TABLE ops.quarantine (
     export_id VARCHAR, resource_type VARCHAR, source_file VARCHAR, source_line BIGINT,
-    reason VARCHAR, detail VARCHAR);
+    resource_id VARCHAR, reason VARCHAR, detail VARCHAR);
 COMMENT ON TABLE ops.quarantine IS
     'Every refused line, by place and reason; its text is in the landing folder';
+CREATE MACRO as_of(table_name, instant) AS TABLE
+    SELECT h.* EXCLUDE (valid_from, valid_to, closed_by)
+    FROM query_table('history.' || table_name) AS h
+    WHERE h.valid_from <= instant AND h.valid_to > instant
+    UNION ALL BY NAME
+    SELECT c.* FROM query_table('core.' || table_name) AS c
+    SEMI JOIN (FROM ops.resource_span WHERE valid_to IS NULL AND valid_from <= instant) AS s
+        USING (export_id, source_file, source_line);
 """
 
 
 @contextmanager
 def working_warehouse(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open the working warehouse for writing; waits while another process has it.
+
+    One of an older layout is thrown away: the next load fills the new one from landing.
 
     Raises:
         MachineError: the file cannot be written, or the disk is full.
@@ -79,9 +100,12 @@ def working_warehouse(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         if not path.exists():
             _create(path)
         connection = _connect(path)
+        if _layout_of(connection) != LAYOUT:
+            connection.close()
+            _create(path)
+            connection = _connect(path)
         try:
             connection.execute("SET TimeZone = 'UTC'")
-            connection.execute(_OPS)
             path.chmod(PRIVATE_FILE_MODE)
             yield connection
         except STORAGE_ERRORS as error:
@@ -102,6 +126,15 @@ def _create(path: Path) -> None:
         connection.execute(_OPS)
     unfinished.chmod(PRIVATE_FILE_MODE)
     rename_whole(unfinished, path)
+
+
+def _layout_of(connection: duckdb.DuckDBPyConnection) -> int:
+    """Which make of warehouse a file is; 0 where it does not say."""
+    try:
+        found = connection.execute("SELECT layout FROM ops.layout").fetchone()
+    except duckdb.CatalogException:
+        return 0
+    return int(found[0]) if found else 0
 
 
 def _connect(path: Path) -> duckdb.DuckDBPyConnection:

@@ -26,7 +26,8 @@ def table_facts(connection: duckdb.DuckDBPyConnection, name: str, resource_type:
     if is_built and is_built[0]:
         rows = connection.execute(f"SELECT count(*) FROM core.{identifier(name)}").fetchone()
     live = connection.execute(
-        "SELECT count(*) FROM ops.resource_current WHERE resource_type = ?", [resource_type]
+        "SELECT count(*) FROM ops.resource_span WHERE valid_to IS NULL AND resource_type = ?",
+        [resource_type],
     ).fetchone()
     stale = connection.execute(
         "SELECT reason FROM ops.table_state WHERE is_stale AND table_name = ?", [name]

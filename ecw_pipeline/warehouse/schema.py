@@ -1,5 +1,6 @@
 """What the warehouse needs to know of a table, and its DDL. Which tables exist: `stages.py`."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from ecw_pipeline.quoting import identifier, literal
@@ -14,9 +15,16 @@ class WarehouseColumn:
     comment: str
 
 
+PERIOD_COLUMNS = (
+    WarehouseColumn("valid_from", "TIMESTAMPTZ", "From when this version was the current one"),
+    WarehouseColumn("valid_to", "TIMESTAMPTZ", "When it ceased to be; itself not included"),
+    WarehouseColumn("closed_by", "VARCHAR", "What ended it: superseded, deleted or absent"),
+)
+
+
 @dataclass(frozen=True)
 class WarehouseTable:
-    """One table of `core`: one resource type's rows, or the repeats in them.
+    """One table of `core` and `history`: one resource type's rows, or the repeats in them.
 
     ``key`` is the column with the resource's id. ``fingerprint`` changes with the view.
     """
@@ -32,16 +40,30 @@ class WarehouseTable:
     def core_name(self) -> str:
         return f"core.{identifier(self.name)}"
 
+    @property
+    def history_name(self) -> str:
+        return f"history.{identifier(self.name)}"
+
     def ddl(self) -> list[str]:
-        """Statements that make the table new, empty and commented."""
-        columns = ", ".join(f"{identifier(c.name)} {c.sql_type}" for c in self.columns)
-        comments = [
-            f"COMMENT ON COLUMN {self.core_name}.{identifier(c.name)} IS {literal(c.comment)}"
-            for c in self.columns
-            if c.comment
-        ]
+        """Statements that make both tables new, empty and commented.
+
+        Closed rows have the columns of current ones, whose comments are not said twice.
+        """
+        named = ", ".join(f"{identifier(c.name)} {c.sql_type}" for c in self.columns)
+        period = ", ".join(f"{c.name} {c.sql_type}" for c in PERIOD_COLUMNS)
+        closed = f"Closed rows of {self.core_name}: its columns, and when they were current"
         return [
-            f"CREATE OR REPLACE TABLE {self.core_name} ({columns})",
+            f"CREATE OR REPLACE TABLE {self.core_name} ({named})",
+            f"CREATE OR REPLACE TABLE {self.history_name} ({named}, {period})",
             f"COMMENT ON TABLE {self.core_name} IS {literal(self.comment)}",
-            *comments,
+            f"COMMENT ON TABLE {self.history_name} IS {literal(closed)}",
+            *_comments(self.core_name, self.columns),
+            *_comments(self.history_name, PERIOD_COLUMNS),
         ]
+
+
+def _comments(table: str, columns: Iterable[WarehouseColumn]) -> Iterator[str]:
+    for column in columns:
+        if column.comment:
+            place = f"{table}.{identifier(column.name)}"
+            yield f"COMMENT ON COLUMN {place} IS {literal(column.comment)}"

@@ -141,6 +141,7 @@ def test_a_refused_line_is_kept_with_file_line_and_path_of_the_fault(tmp_path: P
             "source_line": 2,
             "reason": "wrong_element_type",
             "detail": "$.name[0].family",
+            "resource_id": "a",
             "text": text.decode(),
         }
     ]

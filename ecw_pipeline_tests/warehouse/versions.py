@@ -13,19 +13,21 @@ import duckdb
 
 from ecw_pipeline.fhir.instants import parse_instant
 from ecw_pipeline.quoting import literal
+from ecw_pipeline.warehouse.bookkeeping import announce_load
 from ecw_pipeline.warehouse.database import transaction, working_warehouse
-from ecw_pipeline.warehouse.merge import (
-    DeletedResource,
-    Incoming,
-    Moved,
-    ScreenedFile,
-    fold,
-    refold_table,
-)
+from ecw_pipeline.warehouse.merge import Moved, fold, refold_table
 from ecw_pipeline.warehouse.parquet import write_parquet
 from ecw_pipeline.warehouse.schema import WarehouseColumn, WarehouseTable
+from ecw_pipeline.warehouse.versions import DeletedResource, Incoming, ScreenedFile
 
 PRACTICE = "practice"
+STATE = (
+    "core.patient",
+    "core.patient_name",
+    "history.patient",
+    "history.patient_name",
+    "ops.resource_span",
+)
 SOURCE_FILE = "Patient/00000.ndjson"
 
 
@@ -54,6 +56,8 @@ class Brought:
     lines: tuple[dict[str, Any], ...] = ()
     deleted: tuple[str, ...] = ()
     connection_id: str = PRACTICE
+    is_complete: bool = False
+    export_scope: str = "patient"
 
 
 def day(number: int) -> datetime:
@@ -92,6 +96,7 @@ class Books:
         followers = [(table, self.flats[table.name]) for table in (PATIENT, NAME)]
         incoming = self._incoming(export)
         with transaction(self.connection):
+            announce_load(self.connection, incoming, {"lines_received": len(export.lines)})
             return fold(self.connection, incoming, followers)
 
     def _incoming(self, export: Brought) -> Incoming:
@@ -112,12 +117,21 @@ class Books:
             DeletedResource(resource_id, "deleted/00001.ndjson", number)
             for number, resource_id in enumerate(export.deleted, start=1)
         ]
-        return Incoming(export.connection_id, export.export_id, "Patient", export.at, files, gone)
+        return Incoming(
+            export.connection_id,
+            export.export_id,
+            "Patient",
+            export.at,
+            files,
+            gone,
+            export.export_scope,
+            export.is_complete,
+        )
 
     def empty(self) -> None:
         """Begin again without any version."""
-        for name in ("ops.resource_version", "ops.resource_current"):
-            self.connection.execute(f"DELETE FROM {name}")
+        for name in ("resource_version", "resource_span", "load", "quarantine"):
+            self.connection.execute(f"DELETE FROM ops.{name}")
         self.flats = {"patient": {}, "patient_name": {}}
         for table in (PATIENT, NAME):
             refold_table(self.connection, table, [])
@@ -135,14 +149,20 @@ class Books:
         """Each live patient's family name."""
         return dict(self.rows("SELECT patient_id, family FROM core.patient"))
 
+    def closed(self) -> list[tuple[Any, ...]]:
+        """Each closed version of a patient, oldest first, with what ended it."""
+        return self.rows(
+            "SELECT patient_id, family, closed_by FROM history.patient"
+            " ORDER BY patient_id, valid_to"
+        )
+
     def origins(self) -> dict[str, str]:
         """The export that each live patient's row is from."""
         return dict(self.rows("SELECT patient_id, export_id FROM core.patient"))
 
     def state(self) -> list[list[tuple[Any, ...]]]:
         """Everything that must not depend on how it came to be."""
-        tables = ("core.patient", "core.patient_name", "ops.resource_current")
-        return [self.rows(f"FROM {table} ORDER BY ALL") for table in tables]
+        return [self.rows(f"FROM {table} ORDER BY ALL") for table in STATE]
 
 
 def _screened(number: int, resource: dict[str, Any]) -> str:

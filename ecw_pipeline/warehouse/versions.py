@@ -1,0 +1,151 @@
+"""What an export brought of one resource type, as rows of `ops.resource_version`.
+
+Every received version and every announced deletion is one row there. What the rows amount to is
+said by `spans.py`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import duckdb
+
+from ecw_pipeline.quoting import literal
+
+# What every screened line must give, whatever its type.
+VERSION_COLUMNS = {
+    "id": "VARCHAR",
+    "ecw_hash": "VARCHAR",
+    "ecw_line": "BIGINT",
+    "meta": "STRUCT(lastUpdated VARCHAR, tag STRUCT(system VARCHAR, code VARCHAR)[])",
+}
+# A server says with this tag that it left elements out. Source: FHIR R4 Search, "Summary".
+_SUBSETTED = (
+    "{'system': 'http://terminology.hl7.org/CodeSystem/v3-ObservationValue', 'code': 'SUBSETTED'}"
+)
+
+
+@dataclass(frozen=True)
+class ScreenedFile:
+    """A screened file and the received one that its lines are counted in."""
+
+    path: Path
+    source_file: str
+
+
+@dataclass(frozen=True)
+class DeletedResource:
+    """A resource that an export says is gone."""
+
+    resource_id: str
+    source_file: str
+    source_line: int
+
+
+@dataclass(frozen=True)
+class Incoming:
+    """What one export brings of one resource type.
+
+    ``export_scope`` is what it was asked over (level and group). ``is_complete`` claims that every
+    resource of the type in that scope is in it: what is not is absent.
+    """
+
+    connection_id: str
+    export_id: str
+    resource_type: str
+    transaction_time: datetime
+    files: Sequence[ScreenedFile]
+    deletions: Sequence[DeletedResource]
+    export_scope: str = ""
+    is_complete: bool = False
+
+    @property
+    def where(self) -> str:
+        """The condition for rows of the same connection and type."""
+        return (
+            f"connection_id = {literal(self.connection_id)}"
+            f" AND resource_type = {literal(self.resource_type)}"
+        )
+
+    def key_of(self, resource_id: str) -> str:
+        """SQL for the 128-bit key of a resource of this connection and type, from SQL for its id.
+
+        A scan of numbers finds 100,000 resources among ten million in half the time of text.
+        """
+        place = literal(f"{self.connection_id}/{self.resource_type}/")
+        return f"md5_number({place} || {resource_id})"
+
+
+def record_versions(connection: duckdb.DuckDBPyConnection, incoming: Incoming) -> None:
+    """Write the export's versions, in place of what an earlier load of it wrote.
+
+    Leaves them in the temporary table `received`, and in `replaced` the keys of those before.
+    """
+    mine = f"{incoming.where} AND export_id = {literal(incoming.export_id)}"
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE replaced AS"
+        f" SELECT DISTINCT resource_key FROM ops.resource_version WHERE {mine}"
+    )
+    connection.execute(f"DELETE FROM ops.resource_version WHERE {mine}")
+    connection.execute("CREATE OR REPLACE TEMP TABLE received AS FROM ops.resource_version LIMIT 0")
+    for file in incoming.files:
+        _read_versions(connection, incoming, file)
+    _read_deletions(connection, incoming)
+    connection.execute("INSERT INTO ops.resource_version FROM received")
+
+
+def _read_versions(
+    connection: duckdb.DuckDBPyConnection, incoming: Incoming, file: ScreenedFile
+) -> None:
+    columns = ", ".join(f"{name}: {literal(kind)}" for name, kind in VERSION_COLUMNS.items())
+    connection.execute(
+        f"""
+        INSERT INTO received BY NAME
+        SELECT {incoming.key_of("id")} AS resource_key, $connection_id AS connection_id,
+               $resource_type AS resource_type, id AS resource_id,
+               coalesce(try_cast(meta.lastUpdated AS TIMESTAMPTZ), $at) AS version_at,
+               $at AS transaction_time, CAST(ecw_hash AS UUID) AS content_hash,
+               coalesce(list_contains(meta.tag, {_SUBSETTED}), false) AS is_subsetted,
+               false AS is_deleted, $export_id AS export_id, $source_file AS source_file,
+               ecw_line AS source_line
+        FROM read_json($path, format = 'newline_delimited', maximum_object_size = 1073741824,
+             columns = {{{columns}}})
+        """,
+        _names(incoming) | {"source_file": file.source_file, "path": str(file.path)},
+    )
+
+
+def _read_deletions(connection: duckdb.DuckDBPyConnection, incoming: Incoming) -> None:
+    """Within one export, a resource that is also in the output is not deleted."""
+    if not incoming.deletions:
+        return
+    connection.execute(
+        f"""
+        INSERT INTO received BY NAME
+        SELECT DISTINCT ON (resource_key)
+               {incoming.key_of("d.resource_id")} AS resource_key,
+               $connection_id AS connection_id, $resource_type AS resource_type,
+               d.resource_id, $at AS version_at, $at AS transaction_time,
+               false AS is_subsetted, true AS is_deleted, $export_id AS export_id,
+               d.source_file, d.source_line
+        FROM (SELECT unnest($ids) AS resource_id, unnest($files) AS source_file,
+                     unnest($lines) AS source_line) AS d
+        ANTI JOIN received AS r ON r.resource_id = d.resource_id
+        """,
+        _names(incoming)
+        | {
+            "ids": [deletion.resource_id for deletion in incoming.deletions],
+            "files": [deletion.source_file for deletion in incoming.deletions],
+            "lines": [deletion.source_line for deletion in incoming.deletions],
+        },
+    )
+
+
+def _names(incoming: Incoming) -> dict[str, object]:
+    return {
+        "connection_id": incoming.connection_id,
+        "resource_type": incoming.resource_type,
+        "at": incoming.transaction_time,
+        "export_id": incoming.export_id,
+    }
