@@ -4,7 +4,7 @@ import errno
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -99,14 +99,14 @@ def write_json(path: Path, value: Any) -> None:
         stream.write(json.dumps(value, indent=2, sort_keys=True).encode())
 
 
-def read_json(path: Path) -> Any:
-    """Read a JSON file.
+def read_json(path: Path, parse_float: Callable[[str], Any] = float) -> Any:
+    """Read a JSON file; ``parse_float`` makes something of the text of a number with a point.
 
     Raises:
         BadDataError: the file is not JSON; the message says where.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8"), parse_float=parse_float)
     except UnicodeDecodeError as error:
         raise BadDataError(f"{path} is not UTF-8 text", "save it as UTF-8") from error
     except json.JSONDecodeError as error:
