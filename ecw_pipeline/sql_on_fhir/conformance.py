@@ -82,10 +82,9 @@ def report(verdicts: Mapping[str, Sequence[Verdict]]) -> dict[str, Any]:
 
 
 def _suite(path: Path) -> Suite:
-    found = read_json(path, parse_float=Decimal)
-    suite = found if isinstance(found, dict) else {}
-    resources, tests = suite.get("resources"), suite.get("tests")
-    if not _are_objects(resources) or not _are_objects(tests) or not all(map(_is_test, tests)):
+    suite = read_json(path, parse_float=Decimal)
+    resources, tests = (_objects(suite, name) for name in ("resources", "tests"))
+    if resources is None or tests is None or not all(map(_is_test, tests)):
         raise BadDataError(
             f"{path} is no SQL on FHIR test file",
             f"it needs resources and tests, each test with title, view and one of"
@@ -94,8 +93,11 @@ def _suite(path: Path) -> Suite:
     return Suite(path.name, resources, tests)
 
 
-def _are_objects(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(item, dict) for item in value)
+def _objects(suite: Any, name: str) -> list[dict[str, Any]] | None:
+    items = suite.get(name) if isinstance(suite, dict) else None
+    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+        return None
+    return items
 
 
 def _is_test(test: Mapping[str, Any]) -> bool:
