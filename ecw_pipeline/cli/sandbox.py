@@ -11,6 +11,21 @@ def add_to(app: typer.Typer) -> None:
     app.command("sandbox")(run)
 
 
+def _list_faults(is_wanted: bool) -> None:
+    if is_wanted:
+        from ecw_pipeline.cli.terminal import show_rows
+        from ecw_pipeline.sandbox.faults.table import FAULTS
+
+        rows = [(fault.name, fault.settings, fault.description) for fault in FAULTS.values()]
+        show_rows(("fault", "parameters", "what it does"), rows)
+        raise typer.Exit
+
+
+_ListFaults = Annotated[
+    bool, typer.Option("--list-faults", callback=_list_faults, help="List the faults there are.")
+]
+
+
 def run(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[
@@ -21,6 +36,10 @@ def run(
     data: Annotated[
         Path | None, typer.Option(help="Serve this folder of .ndjson/.ndjson.gz instead.")
     ] = None,
+    faults: Annotated[
+        Path | None, typer.Option(help="Have the faults of this TOML or JSON file.")
+    ] = None,
+    _: _ListFaults = False,
     allow_remote: Annotated[
         bool, typer.Option("--allow-remote", help="Allow an address that others can reach.")
     ] = False,
@@ -28,14 +47,19 @@ def run(
     """Serve a pretend FHIR R4 server with Bulk Data export until Ctrl-C.
 
     Example: ecw sandbox --patients 500 --port 8090
+
+    A file of faults, of which docs/sandbox.md tells more, that cuts a fifth of the files:
+    {"cut_body": {"probability": 0.2}}
     """
     from ecw_pipeline.cli.terminal import console
+    from ecw_pipeline.sandbox.faults.script import Faults
     from ecw_pipeline.sandbox.server import RunningSandbox, SandboxConfig, serve
 
+    script = Faults.read(faults) if faults else None
     config = SandboxConfig(host=host, port=port, patients=patients, seed=seed, data=data)
 
     def ready(running: RunningSandbox) -> None:
         console.print(f"sandbox ready: {running.base_url}", highlight=False, soft_wrap=True)
         console.print(f"client id {config.client_id}, client secret {config.client_secret}")
 
-    serve(config, on_ready=ready, allow_remote=allow_remote)
+    serve(config, script, on_ready=ready, allow_remote=allow_remote)

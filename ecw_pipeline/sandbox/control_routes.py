@@ -8,7 +8,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from ecw_pipeline.errors import ConfigurationError
 from ecw_pipeline.fhir.instants import format_instant
+from ecw_pipeline.sandbox.faults.script import Faults
 from ecw_pipeline.sandbox.file_replies import NDJSON
 from ecw_pipeline.sandbox.outcomes import RefusalError
 from ecw_pipeline.sandbox.source import Entry, Selection
@@ -59,6 +61,28 @@ async def truth_of_type(request: Request) -> Response:
     return StreamingResponse(_batches(lines), media_type=NDJSON)
 
 
+async def show_faults(request: Request) -> Response:
+    """The faults there are now, as they were given."""
+    return JSONResponse(_faults(request).as_json())
+
+
+async def set_faults(request: Request) -> Response:
+    """Have the faults of the body and no others; {} is none."""
+    try:
+        _faults(request).replace(json.loads(await request.body()))
+    except ValueError as error:
+        raise RefusalError(400, "structure", 'send {"html_401": {}}') from error
+    except ConfigurationError as error:
+        raise RefusalError(400, "value", str(error)) from error
+    return Response(status_code=204)
+
+
+def _faults(request: Request) -> Faults:
+    faults = request.app.state.faults
+    assert isinstance(faults, Faults)  # noqa: S101 - tells the type checker what we put there
+    return faults
+
+
 def _days(body: bytes) -> int:
     try:
         days = json.loads(body or b"{}").get("days", 1)
@@ -102,6 +126,8 @@ ROUTES = [
     Route("/sandbox/stats", stats),
     Route("/sandbox/reset-stats", reset_stats, methods=["POST"]),
     Route("/sandbox/advance", advance, methods=["POST"]),
+    Route("/sandbox/faults", show_faults),
+    Route("/sandbox/faults", set_faults, methods=["POST"]),
     Route("/sandbox/truth", truth),
     Route("/sandbox/truth/{resource_type}", truth_of_type),
 ]

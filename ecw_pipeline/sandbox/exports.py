@@ -123,6 +123,15 @@ class ExportDesk:
             self._jobs.pop(job.id, None)
         self._remove_files(job)
 
+    def running_jobs(self) -> list[Job]:
+        """The jobs that are still to be polled."""
+        return [job for job in self._jobs.values() if self.is_running(job)]
+
+    def forget(self) -> None:
+        """Lose every job, as servers that keep them in memory do at a restart."""
+        for job in list(self._jobs.values()):
+            self.delete(job)
+
     def close(self) -> None:
         """Stop every job and remove all files."""
         jobs = list(self._jobs.values())

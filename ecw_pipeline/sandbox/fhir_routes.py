@@ -12,7 +12,7 @@ from ecw_pipeline.fhir.instants import format_instant
 from ecw_pipeline.sandbox.config import BASE_PATH
 from ecw_pipeline.sandbox.descriptions import TOKEN_PATH, capability_statement, smart_configuration
 from ecw_pipeline.sandbox.exports import LINKS_LIVE, Job
-from ecw_pipeline.sandbox.file_replies import file_reply
+from ecw_pipeline.sandbox.file_replies import content_reply, stored_content
 from ecw_pipeline.sandbox.kickoff import body_parameters, query_parameters, read_kick_off
 from ecw_pipeline.sandbox.outcomes import FHIR_JSON, RefusalError, TokenRefusalError
 from ecw_pipeline.sandbox.state import Sandbox, sandbox_of, server_url
@@ -86,7 +86,8 @@ async def file(request: Request) -> Response:
     sandbox, grant = _authorized(request)
     job = sandbox.exports.find(request.path_params["job"], grant.client_id)
     written = sandbox.exports.file(job, request.path_params["name"])
-    reply, size_bytes = file_reply(request, written)
+    content = stored_content(written, request.headers)
+    reply, size_bytes = content_reply(request.headers, content)
     sandbox.statistics.file_sent(f"{job.id}/{written.name}", size_bytes)
     return reply
 

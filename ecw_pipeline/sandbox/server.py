@@ -24,7 +24,10 @@ from ecw_pipeline.sandbox import control_routes, fhir_routes
 from ecw_pipeline.sandbox.config import BASE_PATH, BRIEF_WINDOWS, SandboxConfig, Window
 from ecw_pipeline.sandbox.data_folder import DataFolder
 from ecw_pipeline.sandbox.exports import ExportDesk
-from ecw_pipeline.sandbox.gate import Gate
+from ecw_pipeline.sandbox.faults.deliveries import ReachableProtocol
+from ecw_pipeline.sandbox.faults.layer import FaultLayer
+from ecw_pipeline.sandbox.faults.script import Faults
+from ecw_pipeline.sandbox.gate import Arrivals, Gate
 from ecw_pipeline.sandbox.limits import RateLimiter
 from ecw_pipeline.sandbox.outcomes import (
     RefusalError,
@@ -59,6 +62,7 @@ class RunningSandbox:
 
     server_url: str
     config: SandboxConfig
+    faults: Faults
 
     @property
     def base_url(self) -> str:
@@ -66,13 +70,15 @@ class RunningSandbox:
         return self.server_url + BASE_PATH
 
 
-def create_app(config: SandboxConfig, clock: Clock | None = None) -> Starlette:
+def create_app(
+    config: SandboxConfig, faults: Faults | None = None, clock: Clock | None = None
+) -> Starlette:
     """Build the application.
 
     Raises:
         ConfigurationError: the data folder is missing or holds nothing to serve.
     """
-    sandbox = _assemble(config, clock or SystemClock())
+    sandbox, faults = _assemble(config, clock or SystemClock()), faults or Faults()
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -81,7 +87,11 @@ def create_app(config: SandboxConfig, clock: Clock | None = None) -> Starlette:
 
     app = Starlette(
         routes=[*fhir_routes.ROUTES, *control_routes.ROUTES],
-        middleware=[Middleware(Gate, sandbox=sandbox)],
+        middleware=[
+            Middleware(Arrivals, sandbox=sandbox),
+            Middleware(FaultLayer, sandbox=sandbox, faults=faults),
+            Middleware(Gate, sandbox=sandbox),
+        ],
         exception_handlers={
             RefusalError: _refused,
             TokenRefusalError: _token_refused,
@@ -89,12 +99,13 @@ def create_app(config: SandboxConfig, clock: Clock | None = None) -> Starlette:
         },
         lifespan=lifespan,
     )
-    app.state.sandbox = sandbox
+    app.state.sandbox, app.state.faults = sandbox, faults
     return app
 
 
 def serve(
     config: SandboxConfig,
+    faults: Faults | None = None,
     *,
     allow_remote: bool = False,
     on_ready: Callable[[RunningSandbox], None] = lambda _: None,
@@ -106,8 +117,9 @@ def serve(
         MachineError: the port is in use.
     """
     _check_host(config.host, allow_remote=allow_remote)
-    app = create_app(config)
-    with _listening(config) as (listener, running):
+    faults = faults or Faults()
+    app = create_app(config, faults)
+    with _listening(config, faults) as (listener, running):
         on_ready(running)
         # uvicorn raises the signal again after it has shut down in good order.
         with contextlib.suppress(KeyboardInterrupt):
@@ -115,10 +127,13 @@ def serve(
 
 
 @contextmanager
-def running_sandbox(config: SandboxConfig) -> Iterator[RunningSandbox]:
+def running_sandbox(
+    config: SandboxConfig, faults: Faults | None = None, clock: Clock | None = None
+) -> Iterator[RunningSandbox]:
     """Serve in a thread for as long as the block lasts. A port of 0 takes any free one."""
-    app = create_app(config)
-    with _listening(config) as (listener, running):
+    faults = faults or Faults()
+    app = create_app(config, faults, clock)
+    with _listening(config, faults) as (listener, running):
         server = uvicorn.Server(_uvicorn_config(app))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()
@@ -147,6 +162,7 @@ def _assemble(config: SandboxConfig, clock: Clock) -> Sandbox:
 def _uvicorn_config(app: Starlette) -> uvicorn.Config:
     return uvicorn.Config(
         app,
+        http=ReachableProtocol,
         log_config=None,
         log_level="warning",
         access_log=False,
@@ -154,11 +170,14 @@ def _uvicorn_config(app: Starlette) -> uvicorn.Config:
         ws="none",
         timeout_graceful_shutdown=2,
         server_header=False,
+        date_header=False,
     )
 
 
 @contextmanager
-def _listening(config: SandboxConfig) -> Iterator[tuple[socket.socket, RunningSandbox]]:
+def _listening(
+    config: SandboxConfig, faults: Faults
+) -> Iterator[tuple[socket.socket, RunningSandbox]]:
     """An open socket: from here on a client's connection waits instead of being refused."""
     family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as listener:
@@ -170,7 +189,7 @@ def _listening(config: SandboxConfig) -> Iterator[tuple[socket.socket, RunningSa
         listener.listen(_BACKLOG)
         host = f"[{config.host}]" if ":" in config.host else config.host
         url = f"http://{host}:{listener.getsockname()[1]}"
-        yield listener, RunningSandbox(url, config)
+        yield listener, RunningSandbox(url, config, faults)
 
 
 def _bind_error(error: OSError, config: SandboxConfig) -> Exception:

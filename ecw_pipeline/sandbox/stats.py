@@ -33,6 +33,7 @@ class _Tally:
     by_process: Counter[str] = field(default_factory=Counter)
     by_kind: Counter[str] = field(default_factory=Counter)
     by_status: Counter[str] = field(default_factory=Counter)
+    by_fault: Counter[str] = field(default_factory=Counter)
     exports: list[StartedExport] = field(default_factory=list)
     files: dict[str, _FileUse] = field(default_factory=dict)
 
@@ -54,11 +55,20 @@ class Statistics:
             tally.by_user_agent[user_agent] += 1
             tally.by_process[process] += 1
 
-    def answered(self, status: int, *, throttled: bool) -> None:
+    def answered(self, status: int) -> None:
         """Count a reply."""
         with self._lock:
             self._tally.by_status[str(status)] += 1
-            self._tally.refused_429 += throttled
+
+    def throttled(self) -> None:
+        """Count a request that the rate windows refused."""
+        with self._lock:
+            self._tally.refused_429 += 1
+
+    def fault(self, name: str) -> None:
+        """Count a fault that did something."""
+        with self._lock:
+            self._tally.by_fault[name] += 1
 
     def export_started(self, export: StartedExport) -> None:
         """Note an export that was accepted."""

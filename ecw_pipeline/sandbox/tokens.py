@@ -9,7 +9,7 @@ import hmac
 import secrets
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import unquote
 
@@ -93,6 +93,17 @@ class TokenDesk:
         if self._clock.now().timestamp() >= grant.expires_at:
             raise _unauthorized("the token has expired")
         return grant
+
+    def shorten(self, token: str, seconds: float) -> None:
+        """Let a token expire so many seconds from now."""
+        expires_at = self._clock.now().timestamp() + seconds
+        with self._lock:
+            self._grants[token] = replace(self._grants[token], expires_at=expires_at)
+
+    def forget(self, authorization: str | None) -> None:
+        """Know the token behind an Authorization header no longer."""
+        with self._lock:
+            self._grants.pop((authorization or "").partition(" ")[2].strip(), None)
 
     def _remember(self, client_id: str, scopes: list[str]) -> str:
         token = secrets.token_urlsafe(32)

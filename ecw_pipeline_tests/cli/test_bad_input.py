@@ -133,6 +133,13 @@ CASES = (
         "use 127.0.0.1",
         words=("sandbox", "--port", "0", "--host", "0.0.0.0"),
     ),
+    Case(
+        "a fault that is none",
+        "there is no fault 'html_402'",
+        "see what there is with: ecw sandbox --list-faults",
+        words=("sandbox", "--port", "0", "--faults", "faults.json"),
+        files={"faults.json": '{"html_402": {}}'},
+    ),
 )
 
 

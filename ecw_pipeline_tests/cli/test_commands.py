@@ -15,6 +15,7 @@ from ecw_pipeline.cli.demo import QUESTIONS
 from ecw_pipeline.clock import SystemClock
 from ecw_pipeline.layout import DataFolder
 from ecw_pipeline.ledger import Ledger
+from ecw_pipeline.sandbox.faults.table import FAULTS
 from ecw_pipeline.sandbox.server import RunningSandbox
 from ecw_pipeline_tests.cli.command import Finished, Place, processes_of_session, settings_for
 
@@ -49,6 +50,25 @@ def test_the_sandbox_says_where_it_is_and_stops_when_told(
     assert (place.listing(), list(place.temporary.iterdir())) == ([], [])
     with pytest.raises(httpx.ConnectError):
         httpx.get(url)
+
+
+def test_the_sandbox_has_the_faults_of_a_file(place: Place) -> None:
+    script = place.folder / "faults.toml"
+    script.write_text('[html_401]\non = "fhir"\n', encoding="utf-8")
+    words = ("sandbox", "--port", "0", "--patients", "3", "--faults", str(script))
+    with place.start(*words) as child:
+        assert child.stdout is not None
+        url = child.stdout.readline().removeprefix("sandbox ready: ").strip()
+        reply = httpx.get(f"{url}/metadata")
+        child.send_signal(signal.SIGINT)
+
+    assert (reply.status_code, reply.headers["content-type"][:9]) == (401, "text/html")
+
+
+def test_the_faults_are_listed(place: Place) -> None:
+    listed = place.run("sandbox", "--list-faults").stdout
+
+    assert [name for name, fault in FAULTS.items() if name not in listed] == []
 
 
 def test_a_port_in_use_is_named_with_the_way_out(place: Place) -> None:

@@ -12,3 +12,10 @@ def visitor() -> Iterator[Visitor]:
     """A signed-in visitor of a twelve-patient sandbox at which no time passes."""
     with visiting(quick(lines_per_file=200)) as someone:
         yield someone.sign_in()
+
+
+@pytest.fixture(scope="session")
+def hostile() -> Iterator[Visitor]:
+    """A visitor of a sandbox that has the faults each test chooses (see `suffering`)."""
+    with visiting(quick(patients=6)) as someone:
+        yield someone

@@ -2,12 +2,14 @@
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import httpx
 
+from ecw_pipeline.clock import Clock
+from ecw_pipeline.sandbox.faults.script import Faults
 from ecw_pipeline.sandbox.server import SandboxConfig, Window, running_sandbox
 
 WIDE = (Window(1_000_000, 86_400.0, "calendar"),)
@@ -99,9 +101,12 @@ class Visitor:
 
 
 @contextmanager
-def visiting(config: SandboxConfig) -> Iterator[Visitor]:
+def visiting(
+    config: SandboxConfig, faults: Mapping[str, Any] | None = None, clock: Clock | None = None
+) -> Iterator[Visitor]:
     """A running sandbox and someone to ask it."""
-    with running_sandbox(config) as sandbox, httpx.Client(timeout=20) as http:
+    own = Faults.from_mapping(faults or {})
+    with running_sandbox(config, own, clock) as sandbox, httpx.Client(timeout=20) as http:
         yield Visitor(sandbox.server_url, http)
 
 

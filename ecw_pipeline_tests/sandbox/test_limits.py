@@ -94,7 +94,7 @@ def test_statistics_tell_clients_apart_without_keeping_tokens() -> None:
         ("GET", "/fhir/r4/$export-status/1", "status"),
         ("DELETE", "/fhir/r4/$export-status/1", "delete"),
         ("GET", "/fhir/r4/$export-file/1/x", "file"),
-        ("GET", "/fhir/r4/metadata", "other"),
+        ("GET", "/fhir/r4/metadata", "fhir"),
     ],
 )
 def test_requests_are_sorted_by_what_they_are_for(method: str, path: str, kind: str) -> None:

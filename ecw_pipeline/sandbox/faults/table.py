@@ -1,0 +1,19 @@
+"""All faults by name. The order is that of nesting: what comes first has the last word."""
+
+from collections.abc import Mapping
+
+from ecw_pipeline.sandbox.faults import (
+    anywhere,
+    clocks,
+    contents,
+    kickoffs,
+    manifests,
+    statuses,
+    tokens,
+    transfers,
+)
+from ecw_pipeline.sandbox.faults.fault import Fault
+
+_MODULES = (anywhere, tokens, statuses, transfers, manifests, kickoffs, clocks, contents)
+
+FAULTS: Mapping[str, Fault] = {fault.name: fault for module in _MODULES for fault in module.FAULTS}
