@@ -14,6 +14,6 @@ from ecw_pipeline.sandbox.faults import (
 )
 from ecw_pipeline.sandbox.faults.fault import Fault
 
-_MODULES = (anywhere, tokens, statuses, transfers, manifests, kickoffs, clocks, contents)
+_MODULES = (anywhere, tokens, statuses, transfers, contents, manifests, kickoffs, clocks)
 
 FAULTS: Mapping[str, Fault] = {fault.name: fault for module in _MODULES for fault in module.FAULTS}
