@@ -19,6 +19,10 @@ from ecw_pipeline.files import (
 # What DuckDB raises when the disk is full: as it writes, as it commits, and ever after.
 STORAGE_ERRORS = (duckdb.IOException, duckdb.TransactionException, duckdb.FatalException)
 
+# Marts would shift with the machine's zone; DuckDB's own progress bar would run into our output.
+SESSION = "SET TimeZone = 'UTC'; SET enable_progress_bar = false"
+# A checkpoint comes with each publish; those in between would write the same blocks again.
+_WORKING_SESSION = f"{SESSION}; SET wal_autocheckpoint = '1GB'"
 # Raised when the tables below change: an older working warehouse is then made anew from landing.
 LAYOUT = 2
 
@@ -105,7 +109,7 @@ def working_warehouse(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
             _create(path)
             connection = _connect(path)
         try:
-            connection.execute("SET TimeZone = 'UTC'")
+            connection.execute(_WORKING_SESSION)
             path.chmod(PRIVATE_FILE_MODE)
             yield connection
         except STORAGE_ERRORS as error:
@@ -175,7 +179,7 @@ def read_published(path: Path) -> duckdb.DuckDBPyConnection:
         connection = duckdb.connect(
             str(path), read_only=True, config={"enable_external_access": "false"}
         )
-    connection.execute("SET TimeZone = 'UTC'")
+    connection.execute(SESSION)
     return connection
 
 

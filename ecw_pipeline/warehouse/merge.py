@@ -10,7 +10,7 @@ from pathlib import Path
 
 import duckdb
 
-from ecw_pipeline.quoting import literal
+from ecw_pipeline.quoting import identifier, literal
 from ecw_pipeline.warehouse.folding import PLACE
 from ecw_pipeline.warehouse.schema import WarehouseTable
 from ecw_pipeline.warehouse.spans import move_spans
@@ -86,9 +86,10 @@ def _move_rows(
 ) -> None:
     core, history = table.core_name, table.history_name
     here = _same_place("m", "t")
+    filled = ", ".join(f"t.{identifier(name)}" for name in _filled_columns(connection, table))
     connection.execute(
-        f"INSERT INTO {history} BY NAME SELECT t.*, {_PERIOD} FROM {core} AS t JOIN moved AS m"
-        f" ON {here} WHERE m.was_in = 'core' AND m.is_in = 'history'"
+        f"INSERT INTO {history} BY NAME SELECT {filled}, {_PERIOD} FROM {core} AS t"
+        f" JOIN moved AS m ON {here} WHERE m.was_in = 'core' AND m.is_in = 'history'"
     )
     connection.execute(
         f"DELETE FROM {core} AS t USING moved AS m"
@@ -106,6 +107,21 @@ def _move_rows(
             f"INSERT INTO {history} BY NAME SELECT f.*, {_PERIOD} {there}"
             " WHERE m.is_read AND m.is_in = 'history'"
         )
+
+
+def _filled_columns(connection: duckdb.DuckDBPyConnection, table: WarehouseTable) -> list[str]:
+    """The columns of which DuckDB's statistics do not say that they hold nothing but NULL.
+
+    Most columns of a wide table are empty at most practices; to scan them costs more than to scan
+    the others.
+    """
+    names = [column.name for column in table.columns]
+    has_value = "NOT contains(stats({}), 'Has No Null: false')".format
+    found = connection.execute(
+        f"SELECT {', '.join(has_value(identifier(name)) for name in names)}"
+        f" FROM {table.core_name} LIMIT 1"
+    ).fetchone()
+    return [name for name, is_filled in zip(names, found or names, strict=True) if is_filled]
 
 
 def _count(connection: duckdb.DuckDBPyConnection) -> Moved:

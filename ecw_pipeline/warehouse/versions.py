@@ -5,11 +5,12 @@ said by `spans.py`.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 
 import duckdb
+import pyarrow
 
 from ecw_pipeline.quoting import literal
 
@@ -120,6 +121,9 @@ def _read_deletions(connection: duckdb.DuckDBPyConnection, incoming: Incoming) -
     """Within one export, a resource that is also in the output is not deleted."""
     if not incoming.deletions:
         return
+    # Lists bound as parameters cost DuckDB a quarter of a millisecond a resource; Arrow does not.
+    announced = pyarrow.Table.from_pylist([asdict(one) for one in incoming.deletions])
+    connection.register("announced", announced)
     connection.execute(
         f"""
         INSERT INTO received BY NAME
@@ -129,17 +133,12 @@ def _read_deletions(connection: duckdb.DuckDBPyConnection, incoming: Incoming) -
                d.resource_id, $at AS version_at, $at AS transaction_time,
                false AS is_subsetted, true AS is_deleted, $export_id AS export_id,
                d.source_file, d.source_line
-        FROM (SELECT unnest($ids) AS resource_id, unnest($files) AS source_file,
-                     unnest($lines) AS source_line) AS d
-        ANTI JOIN received AS r ON r.resource_id = d.resource_id
+        FROM announced AS d ANTI JOIN received AS r ON r.resource_id = d.resource_id
+        ORDER BY d.source_file, d.source_line
         """,
-        _names(incoming)
-        | {
-            "ids": [deletion.resource_id for deletion in incoming.deletions],
-            "files": [deletion.source_file for deletion in incoming.deletions],
-            "lines": [deletion.source_line for deletion in incoming.deletions],
-        },
+        _names(incoming),
     )
+    connection.unregister("announced")
 
 
 def _names(incoming: Incoming) -> dict[str, object]:
