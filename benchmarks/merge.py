@@ -50,7 +50,7 @@ FILLED = {
     "loinc_code": "(i % 300)::VARCHAR || '-' || (i % 10)",
     "subject_id": "md5((i % 40009)::VARCHAR || 'p')::UUID::VARCHAR",
     "subject_type": "'Patient'",
-    "effective_date_time": "strftime(TIMESTAMP '2015-01-01' + to_minutes((i * 7919) % 6000000), '%Y-%m-%dT%H:%M:%SZ')",
+    "effective_date_time": f"strftime({MINUTE}, '%Y-%m-%dT%H:%M:%SZ')",
     "effective_at": f"{MINUTE}::TIMESTAMPTZ",
     "issued_at": f"{MINUTE}::TIMESTAMPTZ",
     "performer_id": "(i % 30)::VARCHAR",
