@@ -114,6 +114,11 @@ def read_json(path: Path, parse_float: Callable[[str], Any] = float) -> Any:
             f"{path} is not JSON: {error.msg} at line {error.lineno}, column {error.colno}",
             "mend the file",
         ) from error
+    except (RecursionError, ValueError) as error:
+        raise BadDataError(
+            f"{path} is JSON beyond measure: nested too deeply, or a number too long",
+            "mend the file",
+        ) from error
 
 
 def sha256_of(path: Path) -> str:

@@ -18,7 +18,8 @@ from ecw_pipeline.stages.tables import all_tables
 def definitions() -> dg.Definitions:
     """Everything this code location offers."""
     tables = list(all_tables(Settings.from_environment().view_definitions).values())
-    types = dict.fromkeys((*BRIEF_TYPES, *(table.resource_type for table in tables)))
+    made_from = (table.resource_type for table in tables if table.resource_type)
+    types = dict.fromkeys((*BRIEF_TYPES, *made_from))
     return dg.Definitions(
         assets=[
             export_request,

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 import dagster as dg
 
 from ecw_pipeline.defs.failures import spoken_failures
+from ecw_pipeline.defs.flat import described
 from ecw_pipeline.defs.partitions import ONE_RUN
 from ecw_pipeline.defs.raw import OTHER_TYPES
 from ecw_pipeline.defs.resources import LakeResource, WarehouseResource
@@ -44,14 +45,15 @@ def core_assets(tables: Sequence[Table]) -> dg.AssetsDefinition:
 
 
 def _spec(table: Table) -> dg.AssetSpec:
-    schema = {} if why_uncompilable(table) else {"dagster/column_schema": _schema(table)}
+    reason = why_uncompilable(table)
+    known = {"view_fails": reason} if reason else {"dagster/column_schema": _schema(table)}
     return dg.AssetSpec(
         key=["core", table.name],
         deps=[dg.AssetKey(["flat", table.name]), OTHER_TYPES],
-        description=table.description,
+        description=described(table),
         code_version=table.fingerprint,
         kinds={"duckdb"},
-        metadata=schema,
+        metadata={"view_definition": table.origin, **known},
     )
 
 
@@ -92,5 +94,7 @@ def _result(table: Table, facts: TableFacts, loaded: list[Loaded]) -> dg.Materia
             )
         ]
     return dg.MaterializeResult(
-        asset_key=["core", table.name], metadata=metadata, check_results=checks
+        asset_key=["core", table.name],
+        metadata={**metadata, "stale": facts.stale_reason or "no"},
+        check_results=checks,
     )

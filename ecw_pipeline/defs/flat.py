@@ -12,7 +12,7 @@ from ecw_pipeline.fhir.resource_types import snake_case
 from ecw_pipeline.ledger import Export
 from ecw_pipeline.stages.flattening import flatten
 from ecw_pipeline.stages.lake import Lake
-from ecw_pipeline.stages.tables import Table
+from ecw_pipeline.stages.tables import Table, why_uncompilable
 
 VIEW_WORKS = "view_works"
 
@@ -24,13 +24,13 @@ def flat_assets(tables: Sequence[Table]) -> list[dg.AssetsDefinition]:
 
 
 def _step(resource_type: str, tables: Sequence[Table]) -> dg.AssetsDefinition:
-    """All tables of one type. A view that fails is a failed check, not a failed step: the tables
-    after it are loaded all the same.
+    """All tables of one type, or of none. A view that fails is a failed check, not a failed step:
+    the tables after it are loaded all the same.
     """
     by_name = {table.name: table for table in tables}
 
     @dg.multi_asset(
-        name=f"flat_{snake_case(resource_type)}",
+        name=f"flat_{snake_case(resource_type) or 'of_no_type'}",
         specs=[_spec(table) for table in tables],
         check_specs=[_check_of(table) for table in tables],
         can_subset=True,
@@ -51,7 +51,7 @@ def _step(resource_type: str, tables: Sequence[Table]) -> dg.AssetsDefinition:
 
 def _flatten(lake: Lake, table: Table, exports: Sequence[Export]) -> tuple[int, str]:
     """How many rows were written, and why the view fails, if it does."""
-    rows_written, reason = 0, ""
+    rows_written, reason = 0, why_uncompilable(table)
     for export in exports:
         try:
             rows_written += flatten(lake, table, export).rows_written
@@ -82,9 +82,18 @@ def _check_of(table: Table) -> dg.AssetCheckSpec:
 def _spec(table: Table) -> dg.AssetSpec:
     return dg.AssetSpec(
         key=["flat", table.name],
-        deps=[dg.AssetKey(["raw", table.resource_type])],
-        description=table.description,
+        deps=[dg.AssetKey(["raw", table.resource_type])] if table.resource_type else [],
+        description=described(table),
         code_version=table.fingerprint,
         group_name="flat",
         kinds={"parquet"},
+        metadata={"view_definition": table.origin},
     )
+
+
+def described(table: Table) -> str:
+    """What a table is; of a user's own, also where it is from and why it fails, if it does."""
+    if table.own is None:
+        return table.description
+    parts = (table.description, f"From {table.origin}.", why_uncompilable(table))
+    return "\n\n".join(part for part in parts if part)

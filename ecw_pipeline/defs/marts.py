@@ -5,9 +5,10 @@ from collections.abc import Iterator, Mapping
 
 import dagster as dg
 
-from ecw_pipeline.defs.failures import spoken_failures
+from ecw_pipeline.defs.failures import first_error, spoken_failures
 from ecw_pipeline.defs.partitions import ONE_RUN
 from ecw_pipeline.defs.resources import LakeResource
+from ecw_pipeline.errors import EcwError
 from ecw_pipeline.marts.catalog import Mart
 from ecw_pipeline.stages.loading import build_marts
 
@@ -28,12 +29,15 @@ def mart_assets(marts: Mapping[str, Mart], table_names: frozenset[str]) -> dg.As
         context: dg.AssetExecutionContext, lake: LakeResource
     ) -> Iterator[dg.MaterializeResult[None]]:
         chosen = sorted(key.path[-1] for key in context.selected_asset_keys)
+        errors: list[EcwError] = []
         with spoken_failures(context):
-            rows = build_marts(lake.open(), [marts[name] for name in chosen])
-        for name in chosen:
+            rows = build_marts(lake.open(), [marts[name] for name in chosen], errors)
+        for name, count in rows.items():
             yield dg.MaterializeResult(
-                asset_key=["marts", name], metadata={"dagster/row_count": rows[name]}
+                asset_key=["marts", name], metadata={"dagster/row_count": count}
             )
+        with spoken_failures(context):
+            first_error(errors)
 
     return build
 

@@ -13,7 +13,10 @@ from ecw_pipeline.sql_on_fhir.view_definition import ColumnDefinition
 
 # Screening adds this to each line; it is not FHIR.
 LINE_KEY = "ecw_line"
-_OTHER_RESERVED = ("connection_id", "export_id", "source_file", "source_line", "meta_last_updated")
+_OTHER_RESERVED = (
+    *("connection_id", "export_id", "source_file", "source_line", "meta_last_updated"),
+    *("valid_from", "valid_to", "closed_by"),  # closed versions have these besides
+)
 _PATIENT_ELEMENTS = ("patient", "subject", "beneficiary", "for", "individual", "candidate")
 _ENCOUNTER_ELEMENTS = ("encounter", "context")
 

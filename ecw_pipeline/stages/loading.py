@@ -7,7 +7,7 @@ from typing import Any
 
 import duckdb
 
-from ecw_pipeline.errors import UnsupportedViewError
+from ecw_pipeline.errors import EcwError, UnsupportedViewError
 from ecw_pipeline.landing.landing import Deletion
 from ecw_pipeline.ledger import Export
 from ecw_pipeline.marts.catalog import Mart
@@ -16,7 +16,7 @@ from ecw_pipeline.stages.exports import is_on_its_way
 from ecw_pipeline.stages.flattening import FlatFiles, flatten
 from ecw_pipeline.stages.lake import Lake
 from ecw_pipeline.stages.landing import counts_of, deletions_of, paths_of, screened_files
-from ecw_pipeline.stages.tables import Table, tables_of
+from ecw_pipeline.stages.tables import Table, tables_of, why_a_view_may_be_hidden
 from ecw_pipeline.warehouse import bookkeeping
 from ecw_pipeline.warehouse.database import transaction, working_warehouse
 from ecw_pipeline.warehouse.mart_runner import build_mart
@@ -149,7 +149,7 @@ def _flatten_type(lake: Lake, export: Export, resource_type: str) -> dict[str, s
         try:
             flatten(lake, table, export)
         except UnsupportedViewError as error:
-            broken[table.name] = error.message
+            broken[table.name] = str(error)
     return broken
 
 
@@ -174,9 +174,11 @@ def _mend_tables(
                     bookkeeping.mark_table(connection, table.name, table.fingerprint)
                 is_mended = True
         except UnsupportedViewError as error:
-            broken[table.name] = error.message
+            broken[table.name] = str(error)
+    if reason := why_a_view_may_be_hidden(lake.tables):
+        broken |= dict.fromkeys(bookkeeping.built_tables(connection) - set(lake.tables), reason)
     with transaction(connection):
-        is_mended |= bookkeeping.drop_tables_but(connection, set(lake.tables))
+        is_mended |= bookkeeping.drop_tables_but(connection, set(lake.tables) | set(broken))
     news = broken.items() - bookkeeping.stale_tables(connection).items()
     if news:
         with transaction(connection):
@@ -304,14 +306,18 @@ def _quarantine_rows(lake: Lake, export: Export, ready: Sequence[str]) -> list[d
     return rows
 
 
-def build_marts(lake: Lake, marts: Iterable[Mart]) -> dict[str, int]:
+def build_marts(lake: Lake, marts: Iterable[Mart], errors: list[EcwError]) -> dict[str, int]:
     """Build marts from what is loaded now, then publish; returns the rows of each.
 
-    Raises:
-        UnsupportedViewError: a mart's query cannot run; those before it are kept.
+    A mart whose query cannot run stays as it was and leaves its error in ``errors``.
     """
+    built: dict[str, int] = {}
     with lake.only_one("load"):
         with working_warehouse(lake.folder.working_warehouse) as connection:
-            built = {m.name: build_mart(connection, m.name, m.question, m.sql) for m in marts}
+            for mart in marts:
+                try:
+                    built[mart.name] = build_mart(connection, mart.name, mart.question, mart.sql)
+                except UnsupportedViewError as error:
+                    errors.append(error)
         publish(lake.folder.working_warehouse, lake.folder.warehouse)
     return built

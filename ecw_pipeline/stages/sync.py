@@ -8,6 +8,8 @@ from ecw_pipeline.ledger import Export
 from ecw_pipeline.marts.catalog import built_in_marts
 from ecw_pipeline.stages import exports, landing, loading
 from ecw_pipeline.stages.lake import Lake
+from ecw_pipeline.warehouse import bookkeeping
+from ecw_pipeline.warehouse.database import read_published
 
 Step = Callable[[str, int, int], None]
 
@@ -34,7 +36,6 @@ def ask_all(lake: Lake, day: str, errors: list[EcwError], *, is_full: bool = Fal
 
     Raises:
         ConfigurationError: a setting, or the folder of views, cannot be read: nothing is asked.
-        UnsupportedViewError: a file of that folder holds no view.
     """
     _ = lake.tables
     asked: list[Export] = []
@@ -64,8 +65,9 @@ def bring_home(lake: Lake, export_ids: Sequence[str], step: Step = _silent) -> S
         landing.counts_of(lake, lake.ledger.export(one.export_id), one.resource_type)
         for one in loaded
     ]
-    marts = loading.build_marts(lake, built_in_marts().values())
-    step("marts", len(marts), len(marts))
+    marts = built_in_marts()
+    built = loading.build_marts(lake, marts.values(), errors)
+    step("marts", len(built), len(marts))
     if errors:
         raise errors[0]
     return Synced(
@@ -75,6 +77,14 @@ def bring_home(lake: Lake, export_ids: Sequence[str], step: Step = _silent) -> S
         sum(count.lines_quarantined for count in counted),
         sum(count.lines_missing for count in counted),
     )
+
+
+def stale_tables(lake: Lake) -> dict[str, str]:
+    """The published tables that were left as they were because their view fails, with why."""
+    if not lake.folder.warehouse.exists():
+        return {}
+    with read_published(lake.folder.warehouse) as connection:
+        return bookkeeping.stale_tables(connection)
 
 
 def _wait(lake: Lake, export_ids: Sequence[str], step: Step) -> list[Export]:

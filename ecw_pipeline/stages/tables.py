@@ -8,14 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from ecw_pipeline.errors import UnsupportedViewError
+from ecw_pipeline.fhir import structure
 from ecw_pipeline.fhir.resource_types import snake_case
 from ecw_pipeline.quoting import identifier, literal
 from ecw_pipeline.sql_on_fhir.compiler import CompiledView, compile_view
-from ecw_pipeline.view_definitions.catalog import all_views
+from ecw_pipeline.view_definitions.catalog import OwnView, built_in_views, own_views
 from ecw_pipeline.warehouse.schema import WarehouseColumn, WarehouseTable
 
 # Raised when what a flat file holds changes for the same view: flat files are then written anew.
 LAYOUT_VERSION = 1
+MEND = "mend the file and load again: nothing is fetched anew for it"
 
 _CONNECTION = WarehouseColumn("connection_id", "VARCHAR", "The connection (practice) it came from")
 _PROVENANCE = {
@@ -28,14 +30,23 @@ _FILE = WarehouseColumn("source_file", "VARCHAR", "The file of that export, in i
 
 @dataclass(frozen=True)
 class Table:
-    """One table: its view, compiled when first needed."""
+    """One table: its view, compiled when first needed.
+
+    Args:
+        own: the user's file that the view is from; None for a built-in one.
+        is_override: whether that file takes the place of a built-in view.
+    """
 
     name: str
     view: dict[str, Any]
+    own: OwnView | None = None
+    is_override: bool = False
 
     @property
     def resource_type(self) -> str:
-        return str(self.view.get("resource", ""))
+        """The type it is made from; empty where the view names none that FHIR has."""
+        named = self.view.get("resource")
+        return named if isinstance(named, str) and structure.is_resource(named) else ""
 
     @property
     def is_main(self) -> bool:
@@ -45,6 +56,13 @@ class Table:
     @property
     def description(self) -> str:
         return str(self.view.get("description") or self.view.get("title") or "")
+
+    @property
+    def origin(self) -> str:
+        """Where its view is from, in words."""
+        if self.own is None:
+            return "the built-in view"
+        return self.own.file + ", in place of the built-in view" * self.is_override
 
     @cached_property
     def fingerprint(self) -> str:
@@ -57,9 +75,16 @@ class Table:
         """The view as SQL, with the keys and places every table has.
 
         Raises:
-            UnsupportedViewError: the view is wrong.
+            UnsupportedViewError: the view is wrong; of a user's own, the file is named.
         """
-        return compile_view(self.view, with_keys=True)
+        if self.own is None:
+            return compile_view(self.view, with_keys=True)
+        if refusal := self.own.refusal:
+            raise UnsupportedViewError(refusal.message, refusal.next_step)
+        try:
+            return compile_view(self.view, with_keys=True)
+        except UnsupportedViewError as error:
+            raise UnsupportedViewError(f"{self.own.file}: {error.message}", MEND) from error
 
     @cached_property
     def in_warehouse(self) -> WarehouseTable:
@@ -102,8 +127,20 @@ class Table:
 
 
 def all_tables(user_folder: Path | None) -> dict[str, Table]:
-    """Every table by name, built-in and the user's own."""
-    return {name: Table(name, view) for name, view in all_views(user_folder).items()}
+    """Every table by name, built-in and the user's own.
+
+    A user's file decides over the table it names, also one that is built in, and also while it
+    cannot be used: then the table stays as it is until the file is mended.
+
+    Raises:
+        ConfigurationError: the user's folder cannot be read.
+    """
+    built_in = built_in_views()
+    files = own_views(user_folder, built_in) if user_folder else {}
+    tables = {name: Table(name, view) for name, view in built_in.items()}
+    return tables | {
+        name: Table(name, file.view, file, name in built_in) for name, file in files.items()
+    }
 
 
 def tables_of(tables: dict[str, Table], resource_type: str) -> list[Table]:
@@ -118,3 +155,11 @@ def why_uncompilable(table: Table) -> str:
     except UnsupportedViewError as error:
         return str(error)
     return ""
+
+
+def why_a_view_may_be_hidden(tables: dict[str, Table]) -> str:
+    """Why a table whose view is not found may still be wanted; empty where every file is read."""
+    unnamed = [t.own.file for t in tables.values() if t.own and not t.own.is_named]
+    if not unnamed:
+        return ""
+    return f"its view is not found; it may be in {unnamed[0]}, which names none → mend that file"

@@ -29,6 +29,12 @@ def loaded_types(connection: duckdb.DuckDBPyConnection) -> dict[tuple[str, str],
     return {(export_id, resource_type): lines for export_id, resource_type, lines in rows}
 
 
+def built_tables(connection: duckdb.DuckDBPyConnection) -> set[str]:
+    """The tables that `core` has, of this view or an earlier one."""
+    query = "SELECT table_name FROM duckdb_tables() WHERE schema_name = 'core'"
+    return {name for (name,) in connection.execute(query).fetchall()}
+
+
 def drop_tables_but(connection: duckdb.DuckDBPyConnection, names: set[str]) -> bool:
     """Drop the tables whose view is gone; whether there were any."""
     rows = connection.execute("SELECT table_name FROM ops.table_state").fetchall()

@@ -75,10 +75,10 @@ COMMENT ON TABLE ops.quarantine IS
     'Every refused line, by place and reason; its text is in the landing folder';
 CREATE MACRO as_of(table_name, instant) AS TABLE
     SELECT h.* EXCLUDE (valid_from, valid_to, closed_by)
-    FROM query_table('history.' || table_name) AS h
+    FROM query_table('history."' || table_name || '"') AS h
     WHERE h.valid_from <= instant AND h.valid_to > instant
     UNION ALL BY NAME
-    SELECT c.* FROM query_table('core.' || table_name) AS c
+    SELECT c.* FROM query_table('core."' || table_name || '"') AS c
     SEMI JOIN (FROM ops.resource_span WHERE valid_to IS NULL AND valid_from <= instant) AS s
         USING (export_id, source_file, source_line);
 """
