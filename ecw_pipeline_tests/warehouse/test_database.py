@@ -76,6 +76,21 @@ def test_a_second_process_of_ours_waits_for_its_turn(tmp_path: Path) -> None:
     assert rows == [(1,)]
 
 
+@pytest.mark.parametrize("older", ["UPDATE ops.layout SET layout = 1", "DROP SCHEMA ops CASCADE"])
+def test_a_warehouse_of_an_older_layout_is_made_anew(tmp_path: Path, older: str) -> None:
+    path = tmp_path / "w.duckdb"
+    with working_warehouse(path) as connection:
+        connection.execute("CREATE TABLE core.of_old AS SELECT 1 AS n")
+        connection.execute(older)
+
+    with working_warehouse(path) as connection:
+        tables = connection.execute("SELECT schema_name, table_name FROM duckdb_tables()")
+        names = set(tables.fetchall())
+
+    assert ("core", "of_old") not in names
+    assert ("ops", "resource_span") in names
+
+
 def test_a_program_from_outside_is_named_as_the_cause(tmp_path: Path) -> None:
     path = tmp_path / "w.duckdb"
     code = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print('open', flush=True); input()"

@@ -108,6 +108,64 @@ def test_a_version_that_returns_after_another_is_its_own(warehouse: Books) -> No
     assert warehouse.origins() == {"ann": "day-03"}
 
 
+def test_a_column_that_is_empty_now_is_empty_in_history_too(warehouse: Books) -> None:
+    """Columns that hold nothing are not read when rows move."""
+    warehouse.load(brought(1, ann("Smith", 1)), brought(2, {**ann("Jones", 2), "family": None}))
+    warehouse.load(brought(3, ann("Ash", 3)))
+
+    families = warehouse.rows("SELECT family FROM history.patient ORDER BY valid_from")
+    assert families == [("Smith",), (None,)]
+
+
+def test_any_table_can_be_asked_for_as_it_was(warehouse: Books) -> None:
+    warehouse.load(
+        brought(1, ann("Smith", 1, "Ann"), ann("Elm", 1, name="bob")),
+        brought(3, ann("Jones", 3, "Anna"), deleted=["bob"]),
+    )
+    asked = "SELECT patient_id, {} FROM as_of('{}', TIMESTAMPTZ '2024-01-{:02d}') ORDER BY ALL"
+
+    assert warehouse.rows(asked.format("family", "patient", 1)) == []
+    assert warehouse.rows(asked.format("family", "patient", 2)) == [
+        ("ann", "Smith"),
+        ("bob", "Elm"),
+    ]
+    assert warehouse.rows(asked.format("family", "patient", 4)) == [("ann", "Jones")]
+    assert warehouse.rows(asked.format("given", "patient_name", 2)) == [("ann", "Ann")]
+    assert warehouse.rows(asked.format("given", "patient_name", 4)) == [("ann", "Anna")]
+
+
+def test_what_a_complete_export_lacks_is_absent_until_seen_again(warehouse: Books) -> None:
+    full = replace(brought(1, ann("Smith", 1), ann("Elm", 1, name="bob")), is_complete=True)
+    without = replace(brought(2, ann("Smith", 1)), is_complete=True)
+
+    warehouse.load(full, without)
+    assert warehouse.families() == {"ann": "Smith"}
+    assert warehouse.closed() == [("bob", "Elm", "absent")]
+
+    warehouse.load(brought(3, ann("Elm", 1, name="bob")))
+    assert warehouse.families() == {"ann": "Smith", "bob": "Elm"}
+
+
+def test_an_export_over_another_scope_proves_no_absence(warehouse: Books) -> None:
+    other = replace(brought(2), is_complete=True, export_scope="group/b")
+
+    warehouse.load(brought(1, ann("Smith", 1)), other)
+
+    assert warehouse.families() == {"ann": "Smith"}
+
+
+def test_what_left_elements_out_never_follows_the_full_version(warehouse: Books) -> None:
+    tag = {"system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue"}
+    meta = {"lastUpdated": "2024-01-02T08:00:00Z", "tag": [{**tag, "code": "SUBSETTED"}]}
+    part = {"id": "ann", "family": "Part", "given": [], "meta": meta}
+
+    warehouse.load(brought(2, part))
+    assert warehouse.families() == {"ann": "Part"}
+
+    warehouse.load(brought(1, ann("Smith", 1)))
+    assert warehouse.families() == {"ann": "Smith"}
+
+
 def test_a_delete_takes_the_rows_of_parent_and_children(warehouse: Books) -> None:
     warehouse.load(brought(1, ann("Smith", 1, "Ann", "Mary")))
 
