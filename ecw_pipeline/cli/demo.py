@@ -81,10 +81,11 @@ def _open_lake() -> "Lake":
         ConfigurationError: the data folder holds a real connection's data.
     """
     from ecw_pipeline.cli.dagster_runs import prepare_dagster_home
+    from ecw_pipeline.cli.own_views import say_own_views
     from ecw_pipeline.stages.lake import Lake
 
     lake = Lake.from_environment()
-    _ = lake.tables  # a wrong folder of views is told before anything is thrown away
+    say_own_views(lake)  # a wrong folder is told before anything is thrown away
     _start_afresh(lake)
     prepare_dagster_home(lake.settings)
     return Lake.from_environment()

@@ -30,8 +30,10 @@ def run(
     Without a configured connection a sandbox runs beside it. Example: ecw dev --port 3001
     """
     from ecw_pipeline.cli.dagster_runs import prepare_dagster_home
+    from ecw_pipeline.cli.own_views import say_own_views
     from ecw_pipeline.cli.terminal import console
     from ecw_pipeline.settings import Settings
+    from ecw_pipeline.stages.lake import Lake
 
     signal.signal(signal.SIGTERM, _stop)
     # Started in the background by a script, we inherit that Ctrl-C is ignored; Dagster's
@@ -42,6 +44,7 @@ def run(
         if not (settings.client_id or settings.connections_file):
             _open_sandbox_beside(stack, settings, sandbox_port)
         prepare_dagster_home(settings)
+        say_own_views(Lake.from_environment())
         console.print(f"Dagster UI: http://127.0.0.1:{port}   (Ctrl-C stops it)", highlight=False)
         _run_dagster(port)
 

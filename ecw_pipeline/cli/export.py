@@ -23,12 +23,14 @@ def run(
 
     Stopped or killed, the same command continues. Example: ecw export --full
     """
+    from ecw_pipeline.cli.own_views import require_up_to_date, say_own_views
     from ecw_pipeline.cli.terminal import console
     from ecw_pipeline.stages.exports import describe
     from ecw_pipeline.stages.lake import Lake
-    from ecw_pipeline.stages.sync import ask_all
+    from ecw_pipeline.stages.sync import ask_all, stale_tables
 
     lake = Lake.from_environment()
+    said = say_own_views(lake)
     errors: list[EcwError] = []
     asked = ask_all(lake, lake.clock.now().date().isoformat(), errors, is_full=full)
     for words in map(describe, asked):
@@ -42,6 +44,8 @@ def run(
         _bring_home(lake, [export.export_id for export in asked])
     if errors:
         raise errors[0]
+    if wait:
+        require_up_to_date(stale_tables(lake), said)
 
 
 def _bring_home(lake: "Lake", export_ids: list[str]) -> None:

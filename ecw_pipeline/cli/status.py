@@ -18,7 +18,7 @@ def add_to(app: typer.Typer) -> None:
 def run(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")] = False,
 ) -> None:
-    """Show connections, the newest exports and the rows per table.
+    """Show connections, the newest exports, the rows per table, your own views and what fails.
 
     Example: ecw status --json
     """
@@ -32,6 +32,7 @@ def run(
         "connections": [one.connection_id for one in lake.settings.connections()],
         "exports": _exports(lake),
         "tables": _tables(lake),
+        "views": _views(lake),
     }
     if as_json:
         typer.echo(json.dumps(state, indent=2, default=str))
@@ -39,6 +40,9 @@ def run(
     console.print(f"data: {lake.folder.root}   connections: {', '.join(state['connections'])}")
     _show("Newest exports", state["exports"], show_rows)
     _show("Tables", state["tables"], show_rows)
+    for one in state["views"]:
+        fails = f"\n  fails: {one['fails']}" if one["fails"] else ""
+        typer.echo(f"{one['table']}: {one['view']}{fails}")
     if not state["exports"]:
         console.print("nothing has been asked for yet: ecw export, or ecw demo to try it out")
 
@@ -68,3 +72,21 @@ def _tables(lake: "Lake") -> list[dict[str, Any]]:
     with read_published(lake.folder.warehouse) as connection:
         counts = rows_per_table(connection, ("core", "marts"))
     return [{"table": name, "rows": count} for name, count in counts.items() if count]
+
+
+def _views(lake: "Lake") -> list[dict[str, Any]]:
+    """The user's own views, and every table that was left as it was, with why."""
+    from ecw_pipeline.stages.sync import stale_tables
+    from ecw_pipeline.stages.tables import why_uncompilable
+
+    stale = stale_tables(lake)
+    own = {name: table for name, table in lake.tables.items() if table.own}
+    failing = stale | {n: why for n, t in own.items() if (why := why_uncompilable(t))}
+    return [
+        {
+            "table": f"core.{name}",
+            "view": lake.tables[name].origin if name in lake.tables else "none",
+            "fails": failing.get(name, ""),
+        }
+        for name in sorted(own.keys() | failing.keys())
+    ]

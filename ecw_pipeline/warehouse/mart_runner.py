@@ -25,7 +25,7 @@ def build_mart(connection: duckdb.DuckDBPyConnection, name: str, question: str, 
     except duckdb.Error as error:
         raise UnsupportedViewError(
             f"marts/{name}.sql cannot run: {_reason(error)}",
-            "mend the file; other marts are unaffected",
+            "mend it, or the view of the table it reads; other marts are unaffected",
         ) from None
     connection.execute(f"COMMENT ON TABLE {table} IS {literal(question)}")
     counted = connection.execute(f"SELECT count(*) FROM {table}").fetchone()
