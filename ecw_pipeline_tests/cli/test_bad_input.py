@@ -332,7 +332,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory, sandbox: RunningSandbox) ->
         full = place.run("export", settings=settings, program=program)
         is_published = (place.data / "warehouse.duckdb").exists()
         if program == ECW:
-            more = ["mount", "-o", "remount,size=100m", str(place.data)]
+            more = ["mount", "-o", "remount,size=300m", str(place.data)]
             subprocess.run(more, check=True)
         return Filled(full, is_published, place.run("export", settings=settings))
 
