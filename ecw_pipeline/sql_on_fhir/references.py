@@ -8,29 +8,35 @@ Source: SQL on FHIR 2.0, "getReferenceKey".
 
 from ecw_pipeline.quoting import literal
 
-_ID = r"[A-Za-z0-9\-.]{1,64}"
-_VERSION = rf"(?:/_history/{_ID})?"
+_ANY_TYPE = "BETWEEN 'A' AND 'Zz'"
 
 
 def key(reference: str) -> str:
     """The key of a reference to any type."""
-    plain = (
-        f"split_part({reference}, '/', 1) BETWEEN 'A' AND 'Zz' "
-        f"AND split_part({reference}, '/', 3) = ''"
-    )
-    return _key(plain, f"split_part({reference}, '/', 2)", reference, "[A-Z][A-Za-z]*")
+    rest = f"substring({reference}, strpos({reference}, '/') + 1)"
+    is_plain = f"{reference} {_ANY_TYPE} AND contains({reference}, '/')"
+    return _key(is_plain, rest, reference, _ANY_TYPE)
 
 
 def key_to(reference: str, resource_type: str) -> str:
     """The key of a reference to one type, already quoted; empty for another type."""
     name = resource_type.strip("'")
     rest = f"substring({reference}, {len(name) + 2})"
-    plain = f"starts_with({reference}, {literal(name + '/')}) AND NOT contains({rest}, '/')"
-    return _key(plain, rest, reference, name)
+    is_plain = f"starts_with({reference}, {literal(name + '/')})"
+    return _key(is_plain, rest, reference, f"= {literal(name)}")
 
 
-def _key(is_plain: str, plain_key: str, reference: str, type_pattern: str) -> str:
-    """``Type/id`` is cut; only other forms pay for the regular expression (six times slower)."""
-    pattern = literal(rf"^(?:.*/)?{type_pattern}/({_ID}){_VERSION}$")
-    extracted = f"regexp_extract({reference}, {pattern}, 1)"
-    return f"nullif(CASE WHEN {is_plain} THEN {plain_key} ELSE {extracted} END, '')"
+def _key(is_plain: str, rest: str, reference: str, is_type: str) -> str:
+    """``Type/id`` is cut; other forms pay for being taken apart (a regular expression that finds
+    the id in them would cost thirty times as much).
+    """
+    unversioned = f"split_part({reference}, '/_history/', 1)"
+    last = f"split_part({unversioned}, '/', -1)"
+    is_other = (
+        f"split_part({unversioned}, '/', -2) {is_type}"
+        rf" AND regexp_full_match({last}, '[A-Za-z0-9\-.]+')"
+    )
+    return (
+        f"CASE WHEN {is_plain} AND NOT contains({rest}, '/') AND NOT ends_with({reference}, '/')"
+        f" THEN {rest} WHEN {is_other} THEN {last} END"
+    )

@@ -134,9 +134,11 @@ def iif(resolver: Resolver, call: syntax.Call, scope: Scope) -> Node:
     if is_many:
         results = [node if node.kind == ANYTHING else resolver.many(node) for node in results]
     branches = (*results, Empty())[:2]
-    for node in known:
-        resolver.take_whole(node)
-    shape = whole_shape(known[0].kind)
+    shape = known[0].shape
+    if any(node.shape is not shape for node in known):
+        for node in known:
+            resolver.take_whole(node)
+        shape = whole_shape(known[0].kind)
     return Apply("if", (condition, *branches), known[0].kind, is_many, shape)
 
 
