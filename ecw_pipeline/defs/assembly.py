@@ -1,6 +1,13 @@
 """All definitions in one place, made from the tables and marts there are."""
 
+import json
+from dataclasses import asdict
+
 import dagster as dg
+from dagster._core.definitions.definitions_load_context import (
+    DefinitionsLoadContext,
+    DefinitionsLoadType,
+)
 
 from ecw_pipeline.defs.automation import EXECUTOR, JOBS, daily_sync, land_finished_exports
 from ecw_pipeline.defs.core import core_assets
@@ -12,12 +19,15 @@ from ecw_pipeline.defs.resources import resources
 from ecw_pipeline.fhir.resource_types import BRIEF_TYPES
 from ecw_pipeline.marts.catalog import built_in_marts
 from ecw_pipeline.settings import Settings
-from ecw_pipeline.stages.tables import all_tables
+from ecw_pipeline.stages.tables import with_own
+from ecw_pipeline.view_definitions.catalog import OwnView, own_views
+
+_OWN_VIEWS = "ecw_own_views"
 
 
 def definitions() -> dg.Definitions:
     """Everything this code location offers."""
-    tables = list(all_tables(Settings.from_environment().view_definitions).values())
+    tables = list(with_own(_own_views()).values())
     made_from = (table.resource_type for table in tables if table.resource_type)
     types = dict.fromkeys((*BRIEF_TYPES, *made_from))
     return dg.Definitions(
@@ -35,3 +45,22 @@ def definitions() -> dg.Definitions:
         resources=resources(),
         executor=EXECUTOR,
     )
+
+
+def _own_views() -> dict[str, OwnView]:
+    """The user's views as they were when the code location was loaded.
+
+    Each run loads it once more, in a process of its own. Were it to find other views there, the
+    run would lack steps that are planned already, and fail whole.
+    """
+    context = DefinitionsLoadContext.get()
+    known = context.reconstruction_metadata if _is_again(context) else {}
+    text = known.get(_OWN_VIEWS) or json.dumps(
+        [asdict(own) for own in own_views(Settings.from_environment().view_definitions).values()]
+    )
+    context.add_to_pending_reconstruction_metadata(_OWN_VIEWS, text)
+    return {own["name"]: OwnView(**own) for own in json.loads(text)}
+
+
+def _is_again(context: DefinitionsLoadContext) -> bool:
+    return context.load_type is DefinitionsLoadType.RECONSTRUCTION

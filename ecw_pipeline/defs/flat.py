@@ -43,8 +43,9 @@ def _step(resource_type: str, tables: Sequence[Table]) -> dg.AssetsDefinition:
         opened = lake.open()
         exports = [export for export in exports_of_run(context, opened) if export.has_arrived]
         for name in sorted(key.path[-1] for key in context.selected_asset_keys):
+            table = opened.tables.get(name, by_name[name])  # its view may have changed since
             with spoken_failures(context):
-                yield _result(by_name[name], *_flatten(opened, by_name[name], exports))
+                yield _result(table, *_flatten(opened, table, exports))
 
     return flat
 

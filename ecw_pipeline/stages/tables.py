@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -79,8 +80,8 @@ class Table:
         """
         if self.own is None:
             return compile_view(self.view, with_keys=True)
-        if refusal := self.own.refusal:
-            raise UnsupportedViewError(refusal.message, refusal.next_step)
+        if self.own.problem:
+            raise UnsupportedViewError(self.own.problem, self.own.next_step)
         try:
             return compile_view(self.view, with_keys=True)
         except UnsupportedViewError as error:
@@ -129,17 +130,21 @@ class Table:
 def all_tables(user_folder: Path | None) -> dict[str, Table]:
     """Every table by name, built-in and the user's own.
 
-    A user's file decides over the table it names, also one that is built in, and also while it
-    cannot be used: then the table stays as it is until the file is mended.
-
     Raises:
         ConfigurationError: the user's folder cannot be read.
     """
-    built_in = built_in_views()
-    files = own_views(user_folder, built_in) if user_folder else {}
-    tables = {name: Table(name, view) for name, view in built_in.items()}
-    return tables | {
-        name: Table(name, file.view, file, name in built_in) for name, file in files.items()
+    return with_own(own_views(user_folder))
+
+
+def with_own(own: Mapping[str, OwnView]) -> dict[str, Table]:
+    """The built-in tables, and those of the user's files.
+
+    A file decides over the table it names, also one that is built in, and also while it cannot
+    be used: then the table stays as it is until the file is mended.
+    """
+    built_in = {name: Table(name, view) for name, view in built_in_views().items()}
+    return built_in | {
+        name: Table(name, file.view, file, name in built_in) for name, file in own.items()
     }
 
 

@@ -29,20 +29,18 @@ class OwnView:
     """What one file of the user's folder gives: a view, or the reason why it gives none.
 
     Args:
+        file: its path, for people.
         name: its table; made from the file's own name where the view tells none.
         is_named: whether the view tells it.
+        problem: why it gives none; empty where it does.
     """
 
-    path: Path
+    file: str
     name: str
     view: dict[str, Any]
     is_named: bool = True
-    refusal: UnsupportedViewError | None = None
-
-    @property
-    def file(self) -> str:
-        """The path, for people."""
-        return _writable(str(self.path))
+    problem: str = ""
+    next_step: str = ""
 
 
 def _writable(text: str) -> str:
@@ -50,8 +48,8 @@ def _writable(text: str) -> str:
     return text.encode(errors="replace").decode()
 
 
-def own_views(folder: Path, built_in: Views) -> dict[str, OwnView]:
-    """What the files of the user's folder give, by table. No file stops another.
+def own_views(folder: Path | None) -> dict[str, OwnView]:
+    """What the files of the user's folder, if there is one, give by table. No file stops another.
 
     Files of one name refuse each other: which of them was meant is not for us to say. A file
     that cannot be read may still be the one that took a built-in view's place.
@@ -59,7 +57,8 @@ def own_views(folder: Path, built_in: Views) -> dict[str, OwnView]:
     Raises:
         ConfigurationError: the folder cannot be read.
     """
-    files = [_read(path, built_in) for path in _json_files(folder)]
+    built_in = built_in_views()
+    files = [_read(path, built_in) for path in _json_files(folder)] if folder else []
     named: dict[str, list[OwnView]] = {}
     for file in files:
         if file.is_named:
@@ -86,13 +85,14 @@ def _json_files(folder: Path) -> list[Path]:
 
 
 def _read(path: Path, built_in: Views) -> OwnView:
+    file = _writable(str(path))
     view: dict[str, Any] = {}
     try:
         view = _read_view(path)
-        return OwnView(path, _table_name(path, view, built_in), view)
+        return OwnView(file, _table_name(path, view, built_in), view)
     except EcwError as error:
-        refusal = UnsupportedViewError(_writable(error.message), error.next_step)
-        return OwnView(path, _name_of_file(path), view, is_named=False, refusal=refusal)
+        problem = _writable(error.message)
+        return OwnView(file, _name_of_file(path), view, False, problem, error.next_step)
 
 
 def _read_view(path: Path) -> dict[str, Any]:
@@ -155,7 +155,5 @@ def _the_only(twins: Sequence[OwnView]) -> OwnView:
     if len(twins) == 1:
         return first
     files = " and ".join(twin.file for twin in twins)
-    refusal = UnsupportedViewError(
-        f"{files} all name their table {first.name}", "give each a name of its own"
-    )
-    return replace(first, view={}, refusal=refusal)
+    problem = f"{files} all name their table {first.name}"
+    return replace(first, view={}, problem=problem, next_step="give each a name of its own")

@@ -13,7 +13,6 @@ import pytest
 
 from ecw_pipeline.clock import SystemClock
 from ecw_pipeline.definitions import defs
-from ecw_pipeline.defs.assembly import definitions
 from ecw_pipeline.defs.automation import MOST_LANDING_RUNS, land_finished_exports
 from ecw_pipeline.defs.resources import LakeResource
 from ecw_pipeline.defs.run_owners import hold
@@ -182,32 +181,3 @@ def test_what_is_written_is_readable_by_its_owner_only(practice: Site) -> None:
     ]
 
     assert open_paths == []
-
-
-def test_a_view_that_fails_fails_its_check_and_nothing_else(
-    practice: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    views = tmp_path / "views"
-    views.mkdir()
-    view = {
-        "resourceType": "ViewDefinition",
-        "name": "patient_wrong",
-        "resource": "Patient",
-        "status": "active",
-        "select": [{"column": [{"name": "given", "path": "name.given"}]}],
-    }
-    (views / "patient_wrong.json").write_text(json.dumps(view), encoding="utf-8")
-    monkeypatch.setenv("ECW_VIEW_DEFINITIONS", str(views))
-    job = definitions().resolve_job_def("incremental_sync")
-
-    with dg.DagsterInstance.get() as instance:
-        result = job.execute_in_process(instance=instance, partition_key=DAY, run_config=QUIET)
-
-    failed = {
-        f"{e.asset_key.to_user_string()}: {e.check_name}"
-        for e in result.get_asset_check_evaluations()
-        if not e.passed
-    }
-    assert result.success
-    assert failed == {"flat/patient_wrong: view_works"}
-    assert practice.rows("SELECT count(*) FROM core.patient") == [(2,)]

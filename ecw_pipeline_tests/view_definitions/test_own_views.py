@@ -154,7 +154,7 @@ def test_a_file_without_a_usable_name_lends_its_own(tmp_path: Path, stem: str, t
 def test_names_lent_by_files_are_never_taken_from_another(tmp_path: Path) -> None:
     own = own_tables(tmp_path, mine=b"{", other=view("mine"), mine_2=view("PATIENT"), goal=view(5))
 
-    assert {name: table.own.path.name for name, table in own.items() if table.own} == {
+    assert {name: Path(table.own.file).name for name, table in own.items() if table.own} == {
         "mine": "other.json",
         "mine_2": "mine.json",
         "mine_2_2": "mine_2.json",
