@@ -28,7 +28,8 @@ def numbered_lines(path: Path) -> Iterator[tuple[int, bytes]]:
                     yield number, text
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             raise BadDataError(
-                f"{path.name} is cut short or damaged (gzip: {error})", "it is fetched again"
+                f"{path.name} is cut short or damaged (gzip: {error})",
+                "fetch it again; an export does so by itself",
             ) from error
 
 

@@ -19,10 +19,18 @@ from ecw_pipeline.sql_on_fhir.keys import LINE_KEY, key_columns, reserved_names
 from ecw_pipeline.sql_on_fhir.layout import select_sql
 from ecw_pipeline.sql_on_fhir.plan import Plan, PlannedColumn, Planner, columns_of
 from ecw_pipeline.sql_on_fhir.problems import Problems, ViewError
-from ecw_pipeline.sql_on_fhir.running import ViewResult, run_compiled
+from ecw_pipeline.sql_on_fhir.running import ViewResult, run_compiled, unfit_data
 from ecw_pipeline.sql_on_fhir.view_definition import ViewDefinition, read_view
 
-__all__ = ["Column", "CompiledView", "ViewError", "ViewResult", "compile_view", "run_view"]
+__all__ = [
+    "Column",
+    "CompiledView",
+    "ViewError",
+    "ViewResult",
+    "compile_view",
+    "run_view",
+    "unfit_data",
+]
 
 # DuckDB's own limit; each reading thread keeps twice this in memory.
 MAXIMUM_LINE_BYTES = 16 * 1024 * 1024
@@ -38,6 +46,11 @@ class Column:
     is_nullable: bool
     fhir_type: str | None
     path: str
+
+    @property
+    def is_exact_decimal(self) -> bool:
+        """Whether it holds FHIR's own text of decimals."""
+        return self.fhir_type == "decimal" and "VARCHAR" in self.sql_type
 
 
 @dataclass(frozen=True)
@@ -127,9 +140,7 @@ def run_view(view: Mapping[str, Any], resources: Any) -> ViewResult:
         UnsupportedViewError: it gives several values where its column takes one.
     """
     compiled = compile_view(view)
-    decimals = [
-        c.name for c in compiled.columns if c.fhir_type == "decimal" and "VARCHAR" in c.sql_type
-    ]
+    decimals = [column.name for column in compiled.columns if column.is_exact_decimal]
     return run_compiled(compiled, resources, compiled.resource, decimals)
 
 

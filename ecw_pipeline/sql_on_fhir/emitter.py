@@ -33,6 +33,9 @@ from ecw_pipeline.sql_on_fhir.shapes import Shape
 # How deep `repeat` follows a structure into itself. DuckDB binds each lambda twice, so every level
 # doubles the time to plan: 12 levels cost milliseconds, 24 would cost half a minute.
 REPEAT_DEPTH = 12
+# What SQL says at run time of data it cannot take; `running.unfit_data` knows it by these words.
+SEVERAL_VALUES = "several values where one is expected"
+TOO_DEEP = f"repeat goes deeper than {REPEAT_DEPTH} levels"
 # What is cheap to write twice: a name, or names with dots.
 _SIMPLE = re.compile(r'^[\w".]+$')
 
@@ -121,7 +124,7 @@ class Emitter:
 
     def _walk_level(self, node: Walk, items: str, level: int) -> str:
         if level > REPEAT_DEPTH:
-            message = f"{self._label}: repeat goes deeper than {REPEAT_DEPTH} levels"
+            message = f"{self._label}: {TOO_DEEP}"
             return f"CASE WHEN len({items}) > 0 THEN error({literal(message)}) END"
         name = f"{node.variable}_{level}"
         with self._as_name(node.variable, name):
@@ -154,7 +157,7 @@ class Emitter:
         return self._bind(arguments, function.sql)
 
     def _single(self, items: str) -> str:
-        message = f"{self._label}: several values where one is expected"
+        message = f"{self._label}: {SEVERAL_VALUES}"
         return f"CASE WHEN len({items}) > 1 THEN error({literal(message)}) ELSE {items}[1] END"
 
     def _present(self, node: Node) -> str:

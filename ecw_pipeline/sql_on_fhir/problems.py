@@ -11,6 +11,8 @@ from ecw_pipeline.errors import UnsupportedViewError
 
 # What of a path is shown; with its indentation it fits 80 columns.
 _EXCERPT_CHARACTERS = 68
+# Nothing that FHIR names is longer.
+_LONGEST_NAME = 100
 
 
 @dataclass(frozen=True)
@@ -23,17 +25,20 @@ class Problem:
     at: int | None = None
 
     def __str__(self) -> str:
-        lines = [f"{self.where}: {self.message}" if self.where else self.message]
+        lines = [_printable(f"{self.where}: {self.message}" if self.where else self.message)]
         if self.at is not None:
             lines += _caret_lines(self.path, self.at)
         return "\n".join(lines)
 
 
 class ViewError(UnsupportedViewError):
-    """All problems of one view."""
+    """All problems of one view, and what it was warned of besides."""
 
-    def __init__(self, view_name: str, problems: Iterable[Problem]) -> None:
+    def __init__(
+        self, view_name: str, problems: Iterable[Problem], warnings: Iterable[Problem] = ()
+    ) -> None:
         self.problems = tuple(problems)
+        self.warnings = tuple(map(str, warnings))
         listed = "\n".join(f"- {problem}" for problem in self.problems)
         super().__init__(f"view {view_name or '(unnamed)'} cannot be compiled:\n{listed}")
 
@@ -52,15 +57,14 @@ class Problems:
     """The faults and warnings found so far in one view."""
 
     found: list[Problem] = field(default_factory=list)
-    warnings: list[Problem] = field(default_factory=list)
+    warnings: dict[Problem, None] = field(default_factory=dict)
 
     def add(self, where: str, message: str, path: str = "", at: int | None = None) -> None:
         self.found.append(Problem(where, message, path, at))
 
     def warn(self, where: str, message: str, path: str = "", at: int | None = None) -> None:
-        warning = Problem(where, message, path, at)
-        if warning not in self.warnings:
-            self.warnings.append(warning)
+        """Note what is allowed but probably not meant, once."""
+        self.warnings[Problem(where, message, path, at)] = None
 
     def raise_any(self, view_name: str) -> None:
         """Raise what was found, if anything was.
@@ -69,11 +73,13 @@ class Problems:
             ViewError: there is at least one problem.
         """
         if self.found:
-            raise ViewError(view_name, self.found)
+            raise ViewError(view_name, self.found, self.warnings)
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """`` (did you mean `given`?)`` when something known is near, else nothing."""
+    if len(name) > _LONGEST_NAME:
+        return ""
     names = list(known)
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
     if not near and len(name) >= 4:
@@ -86,7 +92,12 @@ def _caret_lines(path: str, at: int) -> list[str]:
     """The part of a path around a character, and a caret under the character."""
     start = max(0, min(at - _EXCERPT_CHARACTERS // 2, len(path) - _EXCERPT_CHARACTERS))
     end = start + _EXCERPT_CHARACTERS
-    excerpt = "".join(" " if c in "\r\n\t" else c for c in path[start:end])
+    excerpt = _printable(path[start:end])
     before = "…" if start else ""
     after = "…" if end < len(path) else ""
     return [f"    {before}{excerpt}{after}", f"    {' ' * (len(before) + at - start)}^"]
+
+
+def _printable(text: str) -> str:
+    """As many characters, none of which a terminal obeys or cannot write."""
+    return "".join(c if c.isprintable() else " " for c in text)

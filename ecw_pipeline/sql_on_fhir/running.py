@@ -10,10 +10,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ecw_pipeline.errors import UnsupportedViewError
 from ecw_pipeline.fhir.structure import decimal_keys
+from ecw_pipeline.sql_on_fhir.emitter import SEVERAL_VALUES, TOO_DEEP
+
+if TYPE_CHECKING:
+    import duckdb
 
 
 class Runnable(Protocol):
@@ -43,7 +47,8 @@ def run_compiled(
 
     with tempfile.TemporaryDirectory() as folder, duckdb.connect() as connection:
         path = Path(folder) / "resources.ndjson"
-        with path.open("w", encoding="utf-8") as stream:
+        # Half a surrogate pair is written as its escape, which DuckDB refuses with the rest.
+        with path.open("w", encoding="utf-8", errors="backslashreplace") as stream:
             for resource in resources:
                 if resource.get("resourceType") == resource_type:
                     stream.write(screened_line(resource) + "\n")
@@ -60,6 +65,19 @@ def run_compiled(
         for row in rows:
             row[name] = _exact(row[name])
     return ViewResult(columns, rows)
+
+
+def unfit_data(subject: str, error: "duckdb.Error") -> UnsupportedViewError:
+    """The refusal of a view that fails on its data.
+
+    DuckDB's own text may quote values; only what the view's SQL says itself is passed on.
+    """
+    said = str(error).splitlines()[0].removeprefix("Invalid Input Error: ")
+    is_ours = said.endswith((SEVERAL_VALUES, TOO_DEEP))
+    return UnsupportedViewError(
+        f"{subject} ({said if is_ours else type(error).__name__})",
+        "where there are several values use first(), forEach or collection: true",
+    )
 
 
 def screened_line(resource: Mapping[str, Any]) -> str:

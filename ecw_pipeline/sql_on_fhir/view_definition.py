@@ -27,6 +27,7 @@ _OF_VIEW = _EVERYWHERE | {
 }
 _OF_SELECT = {*_EVERYWHERE, *_DIRECTIVES, "column", "select", "unionAll"}
 _OF_COLUMN = _EVERYWHERE | {"name", "path", "description", "collection", "type", "tag", "tags"}
+_SHOWN_OF_KEY = 80
 _OF_CONDITION = _EVERYWHERE | {"path", "description"}
 
 
@@ -226,7 +227,8 @@ class _Reader:
         for key in value:
             if elements and key not in elements and not key.startswith("_"):
                 message = f"no such element, so it is ignored{did_you_mean(key, elements)}"
-                self._problems.warn(f"{where}.{key}" if where else key, message)
+                shown = key[:_SHOWN_OF_KEY]
+                self._problems.warn(f"{where}.{shown}" if where else shown, message)
         return value
 
     def items(

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import duckdb
 
-from ecw_pipeline.errors import UnsupportedViewError
 from ecw_pipeline.landing.unreadable import unreadable_lines
 from ecw_pipeline.ledger import Export
+from ecw_pipeline.sql_on_fhir.compiler import unfit_data
 from ecw_pipeline.stages.lake import Lake
 from ecw_pipeline.stages.landing import counts_of, quarantine_lines, screened_files
 from ecw_pipeline.stages.tables import Table
@@ -47,7 +47,7 @@ def _flatten(lake: Lake, table: Table, export: Export) -> Flattened:
         rows = _write(lake, table, export, path)
     except duckdb.Error as error:
         _quarantine_unreadable(lake, table, export, error)
-        rows = _write(lake, table, export, path)
+        return _flatten(lake, table, export)
     return Flattened(table.name, export.export_id, path, rows)
 
 
@@ -108,10 +108,5 @@ def _quarantine_unreadable(lake: Lake, table: Table, export: Export, error: duck
             found += len(lines)
             quarantine_lines(lake, export, file, lines)
     if not found:
-        # DuckDB's own text may quote values, so only its kind is passed on.
-        raise UnsupportedViewError(
-            f"table {table.name} fails on the data of export {export.export_id}"
-            f" ({type(error).__name__})",
-            "a column may have several values where one is expected: use first(), forEach or"
-            " collection: true",
-        ) from None
+        subject = f"table {table.name} fails on the data of export {export.export_id}"
+        raise unfit_data(subject, error) from None

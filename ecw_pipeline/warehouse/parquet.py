@@ -20,7 +20,7 @@ STAMP = "ecw_fingerprint"
 
 
 def write_parquet(
-    connection: duckdb.DuckDBPyConnection, select: str, path: Path, fingerprint: str
+    connection: duckdb.DuckDBPyConnection, select: str, path: Path, fingerprint: str = ""
 ) -> int:
     """Stream a query's rows into a Parquet file that is whole or absent; returns the row count.
 

@@ -127,6 +127,13 @@ def test_what_is_not_as_expected_fails_and_says_why(
     assert says in verdict(resource, paths, **expectation)
 
 
+def test_a_resource_that_is_no_text_fails_its_test_only() -> None:
+    view = {"resource": "Patient", "select": [{"column": [{"name": "id", "path": "id"}]}]}
+    patient = {"resourceType": "Patient", "id": "\ud800"}
+
+    assert "failed on this data" in why_failed([patient], {"view": view, "expectCount": 1})
+
+
 def test_the_report_has_the_official_form() -> None:
     verdicts = {"a.json": [Verdict("right", ""), Verdict("wrong", "expected 2 rows, got 3")]}
 

@@ -70,6 +70,19 @@ def test_a_bad_path_is_explained(path: str, says: str) -> None:
     assert says in str(refused(view_of(path)))
 
 
+def test_what_a_terminal_would_obey_is_not_repeated() -> None:
+    column = {"name": "c", "path": "id \x1b[2J \ud800\n", "type": "\x1b[2J"}
+    told = str(refused({"resource": "Patient", "select": [{"column": [column]}]}))
+
+    assert told.replace("\n", "").isprintable()
+
+
+def test_what_was_warned_of_is_told_beside_the_errors() -> None:
+    error = refused(view_of("code.frist()", "statuss"))
+
+    assert [warning.splitlines()[1].strip() for warning in error.warnings] == ["statuss"]
+
+
 def test_an_unknown_element_is_a_warning_with_a_suggestion() -> None:
     compiled = compile_view(view_of("effectiveDate", "statuss"))
 
@@ -101,6 +114,7 @@ def test_what_is_shown_of_a_long_path_fits_eighty_columns(at: int) -> None:
             {"select": [{"foreach": "code", "column": [{"name": "a", "path": "id"}]}]},
             "select[0].foreach: no such element, so it is ignored (did you mean `forEach`?)",
         ),
+        ({"x" * 1_000_000: 1}, "x" * 80 + ": no such element, so it is ignored"),
         ({"where": [{"path": "true", "if": 1}]}, "where[0].if: no such element, so it is ignored"),
         (
             {"select": [{"column": [{"name": "a", "path": "id", "collections": True}]}]},

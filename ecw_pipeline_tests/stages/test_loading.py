@@ -24,6 +24,7 @@ TWICE_IN_CONTACT = (
     '{"resourceType":"Patient","id":"bob","contact":[{"gender":"male","gender":"female"}]}'
 )
 TWICE_IN_ADDRESS = '{"resourceType":"Patient","id":"cyd","address":[{"city":"A","city":"B"}]}'
+TWICE_IN_PHOTO = '{"resourceType":"Patient","id":"bob","photo":[{"title":"a","title":"b"}]}'
 WRONG_TYPE = {"resourceType": "Patient", "id": "dee", "name": "Dee"}
 
 
@@ -224,8 +225,7 @@ def test_two_connections_of_one_file_fill_the_same_tables(one: Practice, tmp_pat
 def test_a_line_that_a_later_view_cannot_read_leaves_every_table_as_a_rebuild_would(
     tmp_path: Path,
 ) -> None:
-    twice_in_photo = '{"resourceType":"Patient","id":"bob","photo":[{"title":"a","title":"b"}]}'
-    data = write_lines(tmp_path / "lines", "Patient", ANN, twice_in_photo)
+    data = write_lines(tmp_path / "lines", "Patient", ANN, TWICE_IN_PHOTO)
     with practice(tmp_path, data=data) as one:
         one.pull()
         assert one.rows("SELECT patient_id FROM core.patient ORDER BY 1") == [("ann",), ("bob",)]
@@ -254,3 +254,18 @@ def test_a_line_that_a_later_view_cannot_read_leaves_every_table_as_a_rebuild_wo
         one.load()
         assert [one.rows(question) for question in questions] == moved_along
         assert one.load() == []
+
+
+def test_a_view_that_fails_beside_a_line_nobody_can_read_keeps_its_own_reason(
+    tmp_path: Path,
+) -> None:
+    two = {"resourceType": "Patient", "id": "eve", "name": [{"family": "A"}, {"family": "B"}]}
+    data = write_lines(tmp_path / "lines", "Patient", two, TWICE_IN_PHOTO)
+    (tmp_path / "views").mkdir()
+    _write(tmp_path / "views", "mine", "iif(photo.title.exists(), name.family, name.family)")
+    with practice(tmp_path, data=data) as one:
+        one.set("ECW_VIEW_DEFINITIONS", tmp_path / "views")
+        one.pull()
+
+        reasons = one.rows("SELECT reason FROM ops.table_state WHERE table_name = 'mine'")
+        assert "several values where one is expected" in reasons[0][0]
