@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import typer
+from typer.testing import CliRunner
 
 from ecw_pipeline.cli.app import app
 from ecw_pipeline.errors import EcwError
@@ -54,6 +55,15 @@ def test_the_view_in_the_readme_compiles() -> None:
     columns = [column.name for column in compile_view(json.loads(text), with_keys=True).columns]
 
     assert columns[:4] == ["patient_id", "ordinal", "kind", "value"]
+
+
+def test_the_check_in_the_readme_says_what_the_command_says(tmp_path: Path) -> None:
+    (text,) = blocks("json")
+    (tmp_path / "view.json").write_text(text, encoding="utf-8")
+
+    told = CliRunner().invoke(app, ["view", "check", str(tmp_path)])
+
+    assert f"ecw view check my_views\n{told.stdout}\n" in README
 
 
 def test_the_connections_file_in_the_readme_names_real_keys() -> None:

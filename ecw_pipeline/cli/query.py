@@ -1,5 +1,6 @@
 """`ecw sql`: ask the published warehouse."""
 
+import sys
 from enum import StrEnum
 from typing import Annotated
 
@@ -31,7 +32,7 @@ def run(
     """
     import duckdb
 
-    from ecw_pipeline.cli.terminal import rows_as_csv, rows_as_json, show_rows
+    from ecw_pipeline.cli.terminal import csv_lines, rows_as_json, show_rows
     from ecw_pipeline.settings import Settings
     from ecw_pipeline.warehouse.database import read_published
 
@@ -51,6 +52,7 @@ def run(
         raise ConfigurationError(f"the query failed: {error}", "correct it and run again") from None
     if output is Format.TABLE:
         show_rows(columns, rows)
+    elif output is Format.CSV:
+        sys.stdout.writelines(csv_lines(columns, rows))
     else:
-        print_rows = rows_as_csv if output is Format.CSV else rows_as_json
-        typer.echo(print_rows(columns, rows).rstrip("\n"))
+        typer.echo(rows_as_json(columns, rows))

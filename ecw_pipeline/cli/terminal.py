@@ -3,11 +3,13 @@
 import csv
 import io
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from contextlib import contextmanager
 from datetime import date, datetime
+from itertools import chain
 from typing import Any
 
+import msgspec
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -32,13 +34,43 @@ def show_rows(columns: Sequence[str], rows: Rows, title: str = "") -> None:
     console.print(table)
 
 
-def rows_as_csv(columns: Sequence[str], rows: Rows) -> str:
-    """Rows as CSV with a header."""
+def csv_lines(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[str]:
+    """Rows as CSV with a header; nothing of a value is lost, lists are JSON."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows([["" if value is None else _text(value) for value in row] for row in rows])
-    return stream.getvalue()
+    for row in chain([columns], rows):
+        writer.writerow([value if isinstance(value, str) else _exact(value) for value in row])
+        yield stream.getvalue()
+        stream.seek(0)
+        stream.truncate()
+
+
+def ndjson_lines(
+    columns: Sequence[str], rows: Iterable[Sequence[Any]], in_json: Set[str]
+) -> Iterator[str]:
+    """Rows as one JSON object a line; values of columns ``in_json`` are JSON text already."""
+    for row in rows:
+        named = zip(columns, row, strict=True)
+        yield _encode({n: _raw(value) if n in in_json else value for n, value in named}) + "\n"
+
+
+def _raw(value: Any) -> Any:
+    """JSON text as it stands, digit by digit; what is none stays a text."""
+    if isinstance(value, list):
+        return [_raw(item) for item in value]
+    try:
+        msgspec.json.decode(value or "null")
+    except msgspec.DecodeError:
+        return value
+    return msgspec.Raw((value or "null").encode())
+
+
+def _exact(value: Any) -> str:
+    return "" if value is None else _encode(value).strip('"')
+
+
+def _encode(value: Any) -> str:
+    return msgspec.json.encode(value, enc_hook=str).decode()
 
 
 def rows_as_json(columns: Sequence[str], rows: Rows) -> str:
@@ -52,6 +84,8 @@ def _text(value: Any) -> str:
         return "–"
     if isinstance(value, datetime):
         return value.strftime("%Y-%m-%d %H:%M")
+    if isinstance(value, list):
+        return ", ".join(map(_text, value))
     return value.isoformat() if isinstance(value, date) else str(value)
 
 
