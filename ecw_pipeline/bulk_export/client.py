@@ -126,6 +126,10 @@ class BulkExportClient:
             following = next_page(page.document, following)
         return document
 
+    def kept(self, stem: Path) -> download.Downloaded | None:
+        """A file that is there already; see `download.kept`."""
+        return download.kept(stem)
+
     def download(self, url: str, stem: Path, *, with_token: bool) -> download.Downloaded:
         """Fetch one file; see `download.download`."""
         return download.download(self._session, url, stem, with_token=with_token)

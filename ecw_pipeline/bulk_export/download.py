@@ -14,10 +14,11 @@ from ecw_pipeline.fhir_client.transport import (
     require_not_busy,
     require_safe_url,
 )
-from ecw_pipeline.files import finished_file
+from ecw_pipeline.files import finished_file, sha256_of
 
 CHUNK_BYTES = 1 << 16
 GZIP_MAGIC = b"\x1f\x8b"
+PLAIN, PACKED = ".ndjson", ".ndjson.gz"
 
 
 @dataclass(frozen=True)
@@ -53,11 +54,18 @@ def download(session: Session, url: str, stem: Path, *, with_token: bool) -> Dow
         return _store(reply, stem)
 
 
+def kept(stem: Path) -> Downloaded | None:
+    """What an earlier fetch to ``stem`` left: it is whole, or it would not have its name."""
+    for path in (stem.with_name(stem.name + ending) for ending in (PLAIN, PACKED)):
+        if path.exists():
+            return Downloaded(path, sha256_of(path), path.stat().st_size)
+    return None
+
+
 def _store(reply: httpx.Response, stem: Path) -> Downloaded:
     chunks = reply.iter_raw(CHUNK_BYTES)
     first = next(chunks, b"")
-    ending = ".ndjson.gz" if first.startswith(GZIP_MAGIC) else ".ndjson"
-    path = stem.with_name(stem.name + ending)
+    path = stem.with_name(stem.name + (PACKED if first.startswith(GZIP_MAGIC) else PLAIN))
     digest = hashlib.sha256()
     size_bytes = 0
     with finished_file(path) as stream:

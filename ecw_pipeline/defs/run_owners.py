@@ -11,7 +11,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from ecw_pipeline.files import PRIVATE_FILE_MODE, private_folder
+from ecw_pipeline.files import PRIVATE_FILE_MODE, machine_errors, private_folder
 from ecw_pipeline.stages.lake import Lake
 
 # A run that was just started may not have reached its first step, which takes the lock.
@@ -24,7 +24,8 @@ def hold(lake: Lake, run_id: str) -> None:
     path = _lock_path(lake, run_id)
     if path not in _HELD:
         private_folder(path.parent)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, PRIVATE_FILE_MODE)
+        with machine_errors(path):
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, PRIVATE_FILE_MODE)
         fcntl.flock(descriptor, fcntl.LOCK_SH)
         _HELD[path] = descriptor
 

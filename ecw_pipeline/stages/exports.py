@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -40,7 +41,7 @@ def start_exports(
 
     Days that are answered stay so, unless ``ask_again`` wants the changes since, or ``is_full``
     everything anew. An export that is still open answers further days too: there is never a
-    second one while one runs. ``ask_again`` first finishes what a failure or a kill left unlanded.
+    second one while one runs. ``ask_again`` first finishes what a failure or a kill left undone.
 
     Raises:
         TemporaryError: a full export is wanted while an incremental one is under way.
@@ -60,7 +61,7 @@ def start_exports(
             return [_advance(lake, export.export_id) for export in running]
         answered = [e for e in ledger.exports_of_days(connection.connection_id, days) if _stands(e)]
         open_days = set(days) - {day for e in answered for day in ledger.days_of(e.export_id)}
-        unfinished = unlanded_exports(lake, connection.connection_id)
+        unfinished = unfinished_exports(lake, connection.connection_id)
         if ask_again and unfinished and not is_full:
             return unfinished
         if is_full or ask_again:
@@ -73,8 +74,8 @@ def _only_one(lake: Lake, connection_id: str) -> AbstractContextManager[None]:
     return lake.only_one(f"start-{connection_id}")
 
 
-def unlanded_exports(lake: Lake, connection_id: str) -> list[Export]:
-    """The exports of which a kill or a failure kept something from landing, while there is hope.
+def unfinished_exports(lake: Lake, connection_id: str) -> list[Export]:
+    """The exports of which a kill or a failure left something undone, while they are fresh.
 
     What could not be had for a day is asked for anew: its types' watermarks have not moved.
     """
@@ -84,7 +85,7 @@ def unlanded_exports(lake: Lake, connection_id: str) -> list[Export]:
         for export in lake.ledger.exports(connection_id)
         if export.has_arrived
         and (export.completed_at or recent) > recent
-        and (is_on_its_way(lake.ledger, export) or _has_failed_types(lake.ledger, export))
+        and (export.state != "loaded" or is_on_its_way(lake.ledger, export))
     ]
 
 
@@ -93,10 +94,6 @@ def is_on_its_way(ledger: Ledger, export: Export) -> bool:
     return any(one.state == "pending" for one in ledger.types(export.export_id)) or any(
         file.kind == "deleted" and file.state != "landed" for file in ledger.files(export.export_id)
     )
-
-
-def _has_failed_types(ledger: Ledger, export: Export) -> bool:
-    return any(one.state == "failed" for one in ledger.types(export.export_id))
 
 
 def _stands(export: Export) -> bool:
@@ -346,8 +343,8 @@ def refresh_links(lake: Lake, client: BulkExportClient, export: Export) -> None:
     fresh = state.manifest.files
     if sorted(map(_sort_of, planned)) != sorted(map(_sort_of, fresh)):
         raise _gone(export)
-    # The server may list its files in another order now: like goes with like.
-    pairs = zip(sorted(planned, key=_sort_of), sorted(fresh, key=_sort_of), strict=True)
+    # The server may list its files in another order now: like goes with like, and path with path.
+    pairs = zip(sorted(planned, key=_place_of), sorted(fresh, key=_place_of), strict=True)
     for file, again in pairs:
         lake.ledger.mark_file(export.export_id, file.file_number, url=again.url)
 
@@ -355,6 +352,10 @@ def refresh_links(lake: Lake, client: BulkExportClient, export: Export) -> None:
 def _sort_of(file: ExportFile | ManifestFile) -> tuple[str, str, int]:
     count = file.manifest_count if isinstance(file, ExportFile) else file.count
     return file.kind, file.resource_type, -1 if count is None else count
+
+
+def _place_of(file: ExportFile | ManifestFile) -> tuple[tuple[str, str, int], str]:
+    return _sort_of(file), urlsplit(file.url).path
 
 
 def _gone(export: Export) -> EcwError:

@@ -1,4 +1,4 @@
-"""What every stage works on: settings, ledger, clock and the tables there are."""
+"""What every stage works on: settings, ledger, clock, tables and marts."""
 
 import fcntl
 import os
@@ -12,9 +12,10 @@ from ecw_pipeline.clock import Clock, SystemClock
 from ecw_pipeline.errors import ConfigurationError
 from ecw_pipeline.fhir_client.providers import Connection, connect
 from ecw_pipeline.fhir_client.session import open_session
-from ecw_pipeline.files import PRIVATE_FILE_MODE, private_folder
+from ecw_pipeline.files import PRIVATE_FILE_MODE, machine_errors, private_folder
 from ecw_pipeline.layout import DataFolder
 from ecw_pipeline.ledger import Ledger
+from ecw_pipeline.marts.catalog import Mart, built_in_marts
 from ecw_pipeline.settings import Settings
 from ecw_pipeline.stages.tables import Table, all_tables
 
@@ -48,6 +49,11 @@ class Lake:
         """The tables by name; a view that cannot be compiled is a table that says why."""
         return all_tables(self.settings.view_definitions)
 
+    @cached_property
+    def marts(self) -> dict[str, Mart]:
+        """The marts by name."""
+        return built_in_marts()
+
     def connections(self) -> list[Connection]:
         """Every connection, complete.
 
@@ -78,9 +84,14 @@ class Lake:
 
     @contextmanager
     def only_one(self, what: str) -> Iterator[None]:
-        """Let one process at a time do ``what``; the others wait for it."""
-        folder = private_folder(self.folder.state / "locks")
-        descriptor = os.open(folder / f"{what}.lock", os.O_RDWR | os.O_CREAT, PRIVATE_FILE_MODE)
+        """Let one process at a time do ``what``; the others wait for it.
+
+        Raises:
+            MachineError: the lock's file cannot be written.
+        """
+        path = private_folder(self.folder.state / "locks") / f"{what}.lock"
+        with machine_errors(path):
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, PRIVATE_FILE_MODE)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             yield

@@ -1,11 +1,13 @@
 """From a manifest to screened lines: download what is missing, screen, count."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ecw_pipeline.bulk_export.client import BulkExportClient
-from ecw_pipeline.errors import BadDataError, EcwError, TemporaryError
+from ecw_pipeline.bulk_export.download import Downloaded
+from ecw_pipeline.errors import BadDataError, EcwError, MachineError, TemporaryError
 from ecw_pipeline.files import sha256_of
 from ecw_pipeline.landing.landing import (
     Deletion,
@@ -70,7 +72,8 @@ def land_type(
         with lake.only_one(f"land-{resource_type}"):
             _land_files(lake, export, "output", resource_type, report)
     except EcwError as error:
-        lake.ledger.mark_type(export.export_id, resource_type, "failed", error.message)
+        with suppress(MachineError):  # a disk too full to write it down: the error says it all
+            lake.ledger.mark_type(export.export_id, resource_type, "failed", error.message)
         raise
     if _state_of(lake, export, resource_type) != "loaded":
         lake.ledger.mark_type(export.export_id, resource_type, "landed")
@@ -117,6 +120,7 @@ def _land_file(lake: Lake, client: BulkExportClient, export: Export, file: Expor
             _screen(lake, export, file)
         except BadDataError:
             lake.ledger.mark_file(export.export_id, file.file_number, state="planned")
+            paths_of(lake, export, file).received.unlink(missing_ok=True)
             if not fetches_left:
                 raise
             file = _known(lake, export, file)
@@ -127,12 +131,7 @@ def _land_file(lake: Lake, client: BulkExportClient, export: Export, file: Expor
 def _fetch(lake: Lake, client: BulkExportClient, export: Export, file: ExportFile) -> ExportFile:
     folder = lake.folder.export(export.connection_id, export.export_id)
     stem = folder / (_FOLDERS.get(file.kind) or file.resource_type) / f"{file.file_number:05d}"
-    try:
-        whole = client.download(file.url, stem, with_token=export.requires_token)
-    except TemporaryError:
-        refresh_links(lake, client, export)
-        fresh = _known(lake, export, file)
-        whole = client.download(fresh.url, stem, with_token=export.requires_token)
+    whole = client.kept(stem) or _download(lake, client, export, file, stem)
     lake.ledger.mark_file(
         export.export_id,
         file.file_number,
@@ -142,6 +141,17 @@ def _fetch(lake: Lake, client: BulkExportClient, export: Export, file: ExportFil
         size_bytes=whole.size_bytes,
     )
     return _known(lake, export, file)
+
+
+def _download(
+    lake: Lake, client: BulkExportClient, export: Export, file: ExportFile, stem: Path
+) -> Downloaded:
+    try:
+        return client.download(file.url, stem, with_token=export.requires_token)
+    except TemporaryError:
+        refresh_links(lake, client, export)
+        fresh = _known(lake, export, file)
+        return client.download(fresh.url, stem, with_token=export.requires_token)
 
 
 def _known(lake: Lake, export: Export, file: ExportFile) -> ExportFile:

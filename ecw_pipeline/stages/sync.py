@@ -3,9 +3,8 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from ecw_pipeline.errors import EcwError
+from ecw_pipeline.errors import EcwError, MachineError
 from ecw_pipeline.ledger import Export
-from ecw_pipeline.marts.catalog import built_in_marts
 from ecw_pipeline.stages import exports, landing, loading
 from ecw_pipeline.stages.lake import Lake
 from ecw_pipeline.warehouse import bookkeeping
@@ -60,14 +59,16 @@ def bring_home(lake: Lake, export_ids: Sequence[str], step: Step = _silent) -> S
             errors += _land(lake, exports.require_arrived(export), step)
         except EcwError as error:
             errors.append(error)
+    for failure in errors:
+        if isinstance(failure, MachineError):
+            raise failure  # a full disk is in the way of the load too
     loaded = loading.load_exports(lake)
     counted = [
         landing.counts_of(lake, lake.ledger.export(one.export_id), one.resource_type)
         for one in loaded
     ]
-    marts = built_in_marts()
-    built = loading.build_marts(lake, marts.values(), errors)
-    step("marts", len(built), len(marts))
+    built = loading.build_marts(lake, lake.marts.values(), errors)
+    step("marts", len(built), len(lake.marts))
     if errors:
         raise errors[0]
     return Synced(

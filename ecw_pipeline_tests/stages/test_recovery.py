@@ -66,6 +66,17 @@ def test_a_sync_that_failed_is_finished_by_the_next_without_a_second_export(one:
     assert _exports(one) == 1
 
 
+def test_what_landed_but_was_not_loaded_is_loaded_by_the_next_sync_without_asking(
+    one: Practice,
+) -> None:
+    assert one.land(*one.arrive()) == {}
+
+    _sync(one, NEXT_DAY)
+
+    assert len(one.rows(PATIENTS)) == 3
+    assert _exports(one) == 1
+
+
 def test_an_export_that_is_still_landing_moves_no_watermark(one: Practice) -> None:
     (export,) = one.arrive()
     lake = one.lake
@@ -100,20 +111,35 @@ def test_a_received_file_that_was_changed_is_not_read_again(one: Practice) -> No
         one.load()
 
 
-def test_links_that_come_back_in_another_order_stay_with_their_types(one: Practice) -> None:
-    def reversed_output(reply: httpx.Response) -> bytes:
-        document = json.loads(reply.extensions["ecw_body"])
-        document["output"].reverse()
-        return endless(200, json.dumps(document).encode(), content_type="application/json")
+def _reversed_output(reply: httpx.Response) -> bytes:
+    document = json.loads(reply.extensions["ecw_body"])
+    document["output"].reverse()
+    return endless(200, json.dumps(document).encode(), content_type="application/json")
 
+
+def test_links_that_come_back_in_another_order_stay_with_their_types(one: Practice) -> None:
     exports = one.arrive()
     one.proxy.spoil("$export-file", status(404), times=1)
-    one.proxy.spoil("$export-status", reversed_output)
+    one.proxy.spoil("$export-status", _reversed_output)
 
     assert one.land(*exports) == {}
     one.load()
 
     assert len(one.rows(PATIENTS)) == 3
+
+
+def test_links_that_come_back_in_another_order_stay_with_their_files(tmp_path: Path) -> None:
+    people = [{"resourceType": "Patient", "id": name} for name in ("ann", "bob", "cyd", "dan")]
+    data = write_lines(tmp_path / "lines", "Patient", *people)
+    with practice(tmp_path, data=data, lines_per_file=2) as made:
+        exports = made.arrive()
+        made.proxy.spoil("Patient.001", status(404), times=1)
+        made.proxy.spoil("$export-status", _reversed_output)
+
+        assert made.land(*exports) == {}
+        made.load()
+
+        assert made.rows(PATIENTS) == [("ann",), ("bob",), ("cyd",), ("dan",)]
 
 
 def test_a_plain_file_cut_in_mid_line_does_not_pass_for_whole(one: Practice) -> None:
