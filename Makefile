@@ -35,6 +35,9 @@ dev: setup  ## Open the Dagster UI on http://127.0.0.1:3000 (with the sandbox, i
 test: setup lint types  ## Everything that CI checks
 	@$(BIN)/python -m pytest
 
+soak: setup  ## The proofs by many tries, with many more tries (about an hour)
+	@ECW_SOAK=1 $(BIN)/python -m pytest -m soak
+
 lint: setup
 	@$(BIN)/ruff format --check --quiet . || { echo "run: make format"; exit 1; }
 	@$(BIN)/ruff check --quiet .

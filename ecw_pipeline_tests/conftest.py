@@ -4,8 +4,16 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 
 from ecw_pipeline.settings import Settings
+
+# How fast a machine is that others use too says nothing about what is tested.
+hypothesis_settings.register_profile(
+    "ecw", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+hypothesis_settings.load_profile("ecw")
 
 OURS = ("ECW_", "ECLINICALWORKS_", "DAGSTER_")
 KEPT = ("ECW_SHARED_TESTS",)

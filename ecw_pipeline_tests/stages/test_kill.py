@@ -1,141 +1,116 @@
 """Killed anywhere, the next run continues: nothing twice, nothing lost."""
 
-import os
 import random
 import signal
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
-import httpx
 import pytest
 
-from ecw_pipeline.warehouse.database import read_published
-from ecw_pipeline_tests.pipeline.harness import Site, core_tables, site
-from ecw_pipeline_tests.stages.practice import DAY
-
-PATIENCE_SECONDS = 60.0
-TYPES = "Patient,Encounter"
-# The whole sync as a program, which waits for nothing: after a kill it is simply run again.
-SYNC = f"""
-from datetime import UTC, datetime
-from ecw_pipeline.clock import ManualClock
-from ecw_pipeline.settings import Settings
-from ecw_pipeline.stages.exports import start_exports
+from ecw_pipeline.ledger import Export
 from ecw_pipeline.stages.lake import Lake
-from ecw_pipeline.stages.sync import bring_home
+from ecw_pipeline_tests.soak import IS_SOAK, tries
+from ecw_pipeline_tests.stages.child import sync
+from ecw_pipeline_tests.stages.interrupted import NEXT_DAY, Prepared, Whole, all_rows
 
-lake = Lake(Settings.from_environment(), ManualClock(datetime.now(UTC)))
-exports = [e for c in lake.connections() for e in start_exports(lake, c, [{DAY!r}])]
-bring_home(lake, [export.export_id for export in exports])
-"""
+INSTANTS = tries(10, in_soak=100)
 
-Moment = Callable[[Path], bool]
-
-
-def _appears(pattern: str) -> Moment:
-    return lambda data: next(data.glob(pattern), None) is not None
-
-
-def _after(seconds: float) -> Moment:
-    """Some time after the process began to write."""
-    began: list[float] = []
-
-    def is_over(data: Path) -> bool:
-        if not began and (data / "state").exists():
-            began.append(time.monotonic())
-        return bool(began) and time.monotonic() - began[0] > seconds
-
-    return is_over
-
-
-_RANDOM = random.Random(7)
-MOMENTS: dict[str, Moment] = {
-    "first landing file": _appears("landing/*/*/[A-Z]*/*.ndjson*"),
-    "screened folder": _appears("landing/*/*/screened"),
-    "first flat file": _appears("flat/*/*.parquet"),
-    "working warehouse": _appears("state/warehouse.duckdb"),
-    "published warehouse": _appears("warehouse.duckdb"),
-    **{f"random {n}": _after(_RANDOM.uniform(0.0, 2.0)) for n in range(2)},
+EXPORTS, CLIENT = "ecw_pipeline.stages.exports", "ecw_pipeline.bulk_export.client.BulkExportClient"
+STORE, SCREEN = (
+    "ecw_pipeline.bulk_export.download._store",
+    "ecw_pipeline.landing.landing.screen_file",
+)
+FLATTEN = "ecw_pipeline.warehouse.parquet.write_parquet"
+FOLD, LOAD = "ecw_pipeline.warehouse.merge.fold", "ecw_pipeline.stages.loading._load_export"
+IN_LOAD = (f"before {LOAD}", f"after {FOLD}", f"after {FOLD}")
+PUBLISH = "ecw_pipeline.warehouse.publish.publish"
+# The last of the steps is where the run is killed.
+STEPS: dict[str, tuple[str, ...]] = {
+    "intent": ("after ecw_pipeline.ledger.Ledger.intend_export",),
+    "request sent": (f"before {CLIENT}.kick_off", "before socket.recv"),
+    "reply received": (f"after {CLIENT}.kick_off",),
+    "mid-file": (f"before {STORE}", "after BufferedWriter.write"),
+    "rename": (f"before {STORE}", "after posix.replace"),
+    "screen": (f"after {SCREEN}",),
+    "flatten": (f"after {FLATTEN}",),
+    "merge": (f"after {FOLD}",),
+    "commit": (*IN_LOAD, "after _duckdb.commit"),
+    "copy": (f"before {PUBLISH}", "after BufferedWriter.write"),
+    "replace": (f"before {PUBLISH}", "after posix.replace"),
 }
+MORE_STEPS: dict[str, tuple[str, ...]] = {
+    "about to ask": ("after ecw_pipeline.ledger.Ledger.mark_kick_off",),
+    "reply written down": (f"after {EXPORTS}._kick_off",),
+    "manifest received": (f"after {CLIENT}.poll",),
+    "manifest kept": (f"before {EXPORTS}._keep_manifest", "after posix.replace"),
+    "deletions read": ("after ecw_pipeline.landing.landing.read_deletions",),
+    "before rename": (f"before {STORE}", "before posix.replace"),
+    "mid-screen": (f"before {SCREEN}", "after BufferedWriter.write"),
+    "before the flat file's rename": (f"before {FLATTEN}", "before posix.replace"),
+    "mid-merge": ("after ecw_pipeline.warehouse.versions.record_versions",),
+    "before commit": (*IN_LOAD, "before _duckdb.commit"),
+    "load recorded": (f"after {LOAD}",),
+    "before replace": (f"before {PUBLISH}", "before posix.replace"),
+    "mart built": ("after ecw_pipeline.warehouse.mart_runner.build_mart",),
+}
+KILLS = [(name, False) for name in STEPS]
+if IS_SOAK:
+    STEPS |= MORE_STEPS
+    KILLS = [(name, is_first) for name in STEPS for is_first in (False, True)]
+    KILLS.remove(("deletions read", True))  # a first export has none
+# The server may have heard what has no reply on record: nobody can tell, so it is asked once more.
+UNCERTAIN = ("about to ask", "request sent", "reply received")
 
 
-def _begin() -> subprocess.Popen[bytes]:
-    return subprocess.Popen([sys.executable, "-W", "error", "-c", SYNC], env=dict(os.environ))
+def _landed_whole(data: Path) -> set[Path]:
+    """The received files that have their final names."""
+    return {file for file in data.glob("landing/*/*/*/*.ndjson*") if file.suffix != ".part"}
 
 
-def _finish() -> None:
-    process = _begin()
-    assert process.wait(PATIENCE_SECONDS) == 0
+def _assert_resumes(prepared: Prepared, data: Path, unkilled: Whole) -> Export:
+    """Run again: rows, files fetched and exports started are as if nothing had happened.
+
+    Only a file in flight is fetched again; only on record may there be a second export.
+    """
+    whole = _landed_whole(data)
+    ending = sync(NEXT_DAY)
+
+    assert ending.exit_code == 0, ending.said
+    assert all_rows(data) == unkilled.rows
+    ledger, seen = Lake.from_environment().ledger, prepared.site.stats()
+    export = ledger.exports()[-1]
+    assert 1 <= len(seen["exports"]) <= export.kick_offs <= 2
+    folder = data / "landing" / export.connection_id / export.export_id
+    for file in ledger.files(export.export_id):
+        (count,) = [use["count"] for name, use in seen["files"].items() if name in file.url]
+        assert count == 1 or (count == 2 and folder / file.path not in whole)
+    return export
 
 
-def _kill_at(moment: Moment, data: Path) -> None:
-    """Start a sync and kill it at a moment seen from outside."""
-    process = _begin()
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while process.poll() is None and not moment(data):
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
-    process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL, "it was over before we looked"
-
-
-def _rows(data: Path) -> dict[str, list[tuple[Any, ...]]]:
-    """Every row of `core` without the ids of exports, which are drawn."""
-    with read_published(data / "warehouse.duckdb") as connection:
-        return {
-            name: connection.execute(
-                f'SELECT * EXCLUDE (export_id) FROM core."{name}" ORDER BY ALL'
-            ).fetchall()
-            for name in core_tables(connection)
-        }
-
-
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with (
-        site(tmp_path_factory.mktemp("kill"), patients=2, lines_per_file=5) as one,
-        pytest.MonkeyPatch.context() as environment,
-    ):
-        environment.setenv("ECW_RESOURCE_TYPES", TYPES)
-        yield one
-
-
-@pytest.fixture(scope="module")
-def unkilled(shared: Site) -> dict[str, list[tuple[Any, ...]]]:
-    _finish()
-    return _rows(shared.data)
-
-
-def _reset(shared: Site) -> None:
-    httpx.post(f"{shared.sandbox.server_url}/sandbox/reset-stats").raise_for_status()
-
-
-@pytest.mark.parametrize("name", MOMENTS)
-def test_a_run_after_a_kill_ends_as_one_that_was_never_killed(
-    shared: Site,
-    unkilled: dict[str, list[tuple[Any, ...]]],
-    name: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.soak
+@pytest.mark.parametrize(("name", "is_first"), KILLS)
+def test_a_run_killed_at_a_step_is_continued_by_the_next(
+    prepared: Prepared, request: pytest.FixtureRequest, name: str, is_first: bool, tmp_path: Path
 ) -> None:
-    monkeypatch.setenv("ECW_DATA", str(tmp_path / "data"))
-    _reset(shared)
+    unkilled = request.getfixturevalue("first" if is_first else "after_changes")
+    prepared.begin(tmp_path / "data", is_first=is_first)
 
-    _kill_at(MOMENTS[name], tmp_path / "data")
-    _finish()
+    assert sync(NEXT_DAY, STEPS[name]).exit_code == -signal.SIGKILL
 
-    assert _rows(tmp_path / "data") == unkilled
-    seen = shared.stats()
-    fetches = [use["count"] for use in seen["files"].values()]
-    assert len(seen["exports"]) == 1
-    assert sum(fetches) - len(fetches) <= 1, "only the file in flight may be fetched again"
-    with read_published(tmp_path / "data" / "warehouse.duckdb") as connection:
-        for table, place in (("file", "source_file"), ("load", "resource_type")):
-            repeats = connection.execute(
-                f"SELECT {place} FROM ops.{table} GROUP BY {place} HAVING count(*) > 1"
-            ).fetchall()
-            assert repeats == [], table
+    export = _assert_resumes(prepared, tmp_path / "data", unkilled)
+    assert export.kick_offs == (2 if name in UNCERTAIN else 1)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("number", range(INSTANTS))
+def test_a_run_killed_at_any_instant_is_continued_by_the_next(
+    prepared: Prepared, request: pytest.FixtureRequest, number: int, tmp_path: Path
+) -> None:
+    is_first = bool(number % 2)
+    unkilled = request.getfixturevalue("first" if is_first else "after_changes")
+    prepared.begin(tmp_path / "data", is_first=is_first)
+    instant = random.Random(number).uniform(0.0, unkilled.cpu_seconds)
+
+    ending = sync(NEXT_DAY, dies_after_cpu_seconds=instant)
+
+    assert ending.exit_code in (-signal.SIGPROF, 0)
+    _assert_resumes(prepared, tmp_path / "data", unkilled)
