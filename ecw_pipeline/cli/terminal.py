@@ -17,6 +17,8 @@ from rich.table import Table
 
 console = Console()
 
+_ENCODER = msgspec.json.Encoder(enc_hook=str, decimal_format="number")
+
 Rows = Sequence[Sequence[Any]]
 Step = Callable[[str, int, int], None]
 
@@ -70,7 +72,7 @@ def _exact(value: Any) -> str:
 
 
 def _encode(value: Any) -> str:
-    return msgspec.json.encode(value, enc_hook=str).decode()
+    return _ENCODER.encode(value).decode()
 
 
 def rows_as_json(columns: Sequence[str], rows: Rows) -> str:

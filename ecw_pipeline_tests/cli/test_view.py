@@ -38,12 +38,18 @@ VIEW: dict[str, Any] = {
                 {"name": "codes", "path": "code.coding.code", "collection": True},
                 {"name": "code", "path": "code"},
                 {"name": "is_final", "path": "status = 'final'"},
+                {
+                    "name": "rounded",
+                    "path": "value.ofType(Quantity).value",
+                    "tag": [{"name": "ansi/type", "value": "DECIMAL(30,4)"}],
+                },
             ]
         }
     ],
 }
-NAMES = ["id", "value", "issued", "codes", "code", "is_final"]
+NAMES = ["id", "value", "issued", "codes", "code", "is_final", "rounded"]
 DIGITS = "12345678901234567890.10"
+ROUNDED = "12345678901234567890.1000"
 HEIGHT: dict[str, Any] = {
     "resourceType": "Observation",
     "id": "height",
@@ -107,7 +113,7 @@ def test_views_that_compile_are_named_with_type_and_columns(ecw: Ecw, tmp_path: 
     ended = ecw("check", tmp_path)
 
     assert (
-        ended.stdout == "ok  measured  (Observation, 6 columns)\nok  b.json  (Patient, 1 columns)\n"
+        ended.stdout == "ok  measured  (Observation, 7 columns)\nok  b.json  (Patient, 1 columns)\n"
     )
     assert (ended.exit_code, ended.stderr) == (0, "")
 
@@ -134,7 +140,7 @@ def test_all_that_is_wrong_is_told_at_once_and_the_next_view_is_checked(
         " always empty (did you mean `status`?)",
         "    statuss",
         "    ^",
-        "ok  measured  (Observation, 6 columns)",
+        "ok  measured  (Observation, 7 columns)",
     ]
     assert ended.stderr.startswith("error: 1 of 2 views cannot be compiled\n  next: ")
 
@@ -275,6 +281,7 @@ def test_rows_as_ndjson_are_those_of_the_compiler_with_all_digits(ecw: Ecw, tmp_
 
     height, bare = ended.stdout.splitlines()
     assert f'"value":{DIGITS},' in height
+    assert f'"rounded":{ROUNDED}}}' in height
     exact = HEIGHT | {"valueQuantity": {"value": Decimal(DIGITS)}}
     told = [json.loads(line, parse_float=Decimal) for line in (height, bare)]
     for row, expected in zip(told, run_view(VIEW, [exact, BARE]).rows, strict=True):
@@ -294,8 +301,8 @@ def test_rows_as_csv_lose_nothing(ecw: Ecw, tmp_path: Path) -> None:
     assert header == NAMES
     code = '{"coding":[{"code":"8302-2"},{"code":"a,b"}]}'
     issued = "2024-01-15T08:00:00.250000Z"
-    assert height == ["height", DIGITS, issued, '["8302-2","a,b"]', code, "true"]
-    assert bare == ["bare", "", "", "[]", '{"text":"x"}', "false"]
+    assert height == ["height", DIGITS, issued, '["8302-2","a,b"]', code, "true", ROUNDED]
+    assert bare == ["bare", "", "", "[]", '{"text":"x"}', "false", ""]
 
 
 def test_rows_come_as_a_table_by_default(ecw: Ecw, tmp_path: Path) -> None:
