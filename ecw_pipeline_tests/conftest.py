@@ -8,11 +8,14 @@ from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
 from ecw_pipeline.settings import Settings
+from ecw_pipeline_tests.examples import SOAK, USUAL
 
 # How fast a machine is that others use too says nothing about what is tested.
 hypothesis_settings.register_profile(
-    "ecw", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    "ecw", deadline=None, max_examples=USUAL, suppress_health_check=[HealthCheck.too_slow]
 )
+hypothesis_settings.register_profile("soak", parent=hypothesis_settings.get_profile("ecw"),
+                                     max_examples=SOAK)  # fmt: skip
 hypothesis_settings.load_profile("ecw")
 
 OURS = ("ECW_", "ECLINICALWORKS_", "DAGSTER_")

@@ -174,8 +174,3 @@ def children(node: Node) -> Iterator[Node]:
         for part in value if isinstance(value, tuple) else (value,):
             if isinstance(part, Node):
                 yield part
-
-
-def mentions(node: Node, what: type[Node]) -> bool:
-    """Whether a node of this class occurs in the tree."""
-    return isinstance(node, what) or any(mentions(child, what) for child in children(node))

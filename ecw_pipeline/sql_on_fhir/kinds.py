@@ -9,6 +9,7 @@ what does not fit is empty, as FHIRPath says of overflow.
 """
 
 import re
+from collections.abc import Iterable
 
 from ecw_pipeline.fhir.structure import PRIMITIVE_TYPES
 
@@ -69,6 +70,27 @@ def family(kind: str) -> str:
     if kind in TEXTS:
         return "text"
     return kind
+
+
+def shared_family(left: str, right: str) -> str | None:
+    """The family two kinds are compared as; text may stand for a date or a time."""
+    families = {family(left), family(right)}
+    if len(families) == 2:
+        families -= {"text"} if families & {"moment", "time"} else set()
+    return families.pop() if len(families) == 1 else None
+
+
+def common_kind(kinds: Iterable[str]) -> str | None:
+    """The kind that can hold values of all these; None when there is none."""
+    kinds = set(kinds)
+    families = {family(kind) for kind in kinds}
+    if len(kinds) == 1:
+        return kinds.pop()
+    if len(families) != 1:
+        return None
+    if kinds <= INTEGERS:
+        return "integer64" if "integer64" in kinds else "integer"
+    return {NUMBER: NUMBER, "moment": "dateTime", "text": "string"}.get(families.pop())
 
 
 def held_sql(kind: str) -> str:

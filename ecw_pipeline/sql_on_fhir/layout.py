@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from ecw_pipeline.quoting import identifier, indented, literal
 from ecw_pipeline.sql_on_fhir.emitter import Emitter, taken_apart
-from ecw_pipeline.sql_on_fhir.ir import Empty, Field, Node, Position, Variable, Walk, mentions
+from ecw_pipeline.sql_on_fhir.ir import Node, Position
 from ecw_pipeline.sql_on_fhir.kinds import ANYTHING, PRIMITIVES, held_sql
 from ecw_pipeline.sql_on_fhir.plan import (
     Iteration,
@@ -163,18 +163,8 @@ def _null_row(rows: Rows) -> str:
 
 
 def _null_column(column: PlannedColumn) -> str:
-    node = column.node
-    depends_on_data = any(mentions(node, kind) for kind in (Field, Variable, Walk, Empty))
-    if mentions(node, Position) and not depends_on_data:
-        return _cast(_ZeroPositions(column.name).sql(node), _held(node), column.sql_type)
-    return f"CAST(NULL AS {column.sql_type})"
-
-
-class _ZeroPositions(Emitter):
-    """Writes expressions as they are at position 0."""
-
-    def sql(self, node: Node) -> str:
-        return "0" if isinstance(node, Position) else super().sql(node)
+    value = "0" if isinstance(column.node, Position) else "NULL"
+    return f"CAST({value} AS {column.sql_type})"
 
 
 def _where(plan: Plan) -> str:

@@ -57,10 +57,24 @@ def before_or_at(left: str, right: str) -> str:
     return _ordered(left, right, "true")
 
 
+def comparable(text: str) -> str:
+    """A form in which equal moments are equal in SQL: instants in UTC, dates as they are."""
+    instant = f"CAST(TRY_CAST({text} AS {_INSTANT}) AS VARCHAR)"
+    return f"CASE WHEN length({text}) > {_DAY} THEN coalesce({instant}, {text}) ELSE {text} END"
+
+
+def time(text: str) -> str:
+    return f"TRY_CAST({text} AS TIME)"
+
+
+def date_part(text: str) -> str:
+    return f"substring({text}, 1, {_DAY})"
+
+
 def to_date(text: str) -> str:
-    """The date part of a text that begins with a date; empty when it does not."""
-    day = f"regexp_extract({text}, '^\\d{{4}}(-\\d{{2}}(-\\d{{2}})?)?')"
-    return f"CASE WHEN {low(text)} IS NOT NULL THEN {day} END"
+    """The text itself, if it is a date of any precision."""
+    is_date = f"regexp_full_match({text}, '\\d{{4}}(-\\d{{2}}(-\\d{{2}})?)?')"
+    return f"CASE WHEN {is_date} AND {low(text)} IS NOT NULL THEN {text} END"
 
 
 def to_date_time(text: str) -> str:
@@ -73,7 +87,8 @@ def to_date_time(text: str) -> str:
 
 
 def to_time(text: str) -> str:
-    return f"CASE WHEN TRY_CAST({text} AS TIME) IS NOT NULL THEN {text} END"
+    shape = r"'([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d+)?'"
+    return f"CASE WHEN regexp_full_match({text}, {shape}) THEN {text} END"
 
 
 def _by_precision(text: str, completed: dict[int, str]) -> str:

@@ -34,7 +34,7 @@ from ecw_pipeline.sql_on_fhir.parser import parse
 from ecw_pipeline.sql_on_fhir.problems import PathError, Problems, did_you_mean
 from ecw_pipeline.sql_on_fhir.resolver import Resolver, Scope
 from ecw_pipeline.sql_on_fhir.shapes import Shape
-from ecw_pipeline.sql_on_fhir.special_forms import exists_node
+from ecw_pipeline.sql_on_fhir.type_forms import exists_node
 from ecw_pipeline.sql_on_fhir.view_definition import (
     ColumnDefinition,
     SelectDefinition,

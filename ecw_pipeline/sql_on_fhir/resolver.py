@@ -249,7 +249,7 @@ class Resolver:
         if name in {"first", "last"} and not nodes[0].is_many:
             return nodes[0]
         if nodes[0].kind == ANYTHING:
-            return Value(0, "integer") if name == "count" else Empty()
+            return Empty() if row.of_nothing is None else Value(row.of_nothing, row.kind)
         pairs = zip(nodes, row.takes, strict=False)
         ready = tuple(self._argument(node, takes, name, at) for node, takes in pairs)
         same = row.kind == SAME
@@ -265,11 +265,7 @@ class Resolver:
         wanted = takes.rstrip("*")
         node = self.many(node) if takes.endswith("*") else self.one(node, at)
         if wanted == ANY:
-            if name in {"distinct", "isDistinct"}:
-                self.take_whole(node)
             return node
-        if wanted == "string":
-            return self.text(node, at)
         if wanted == NUMBER and family(node.kind) == NUMBER:
             return operators.number(node)
         if wanted == "text" and family(node.kind) in {"moment", "time"}:

@@ -10,7 +10,15 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ecw_pipeline.fhir import structure
-from ecw_pipeline.sql_on_fhir import operators, syntax
+from ecw_pipeline.sql_on_fhir import sets, syntax, type_forms
+from ecw_pipeline.sql_on_fhir.calls import (
+    argument_of,
+    entered,
+    no_arguments,
+    only_argument,
+    source_of,
+)
+from ecw_pipeline.sql_on_fhir.conversions import TARGETS, conversion, convertibility
 from ecw_pipeline.sql_on_fhir.functions import FUNCTIONS
 from ecw_pipeline.sql_on_fhir.ir import (
     Apply,
@@ -25,21 +33,18 @@ from ecw_pipeline.sql_on_fhir.ir import (
     Value,
     Variable,
 )
-from ecw_pipeline.sql_on_fhir.kinds import ANYTHING, INTEGERS, PRIMITIVES, family
+from ecw_pipeline.sql_on_fhir.kinds import ANYTHING, INTEGERS, PRIMITIVES
 from ecw_pipeline.sql_on_fhir.problems import PathError, did_you_mean
 from ecw_pipeline.sql_on_fhir.shapes import whole_shape
+from ecw_pipeline.sql_on_fhir.type_forms import exists_node, known_type, presence, type_argument
 
 if TYPE_CHECKING:
     from ecw_pipeline.sql_on_fhir.resolver import Resolver, Scope
 
-_TYPE_NAMES = {"Boolean": "boolean", "String": "string", "Integer": "integer",
-               "Decimal": "decimal", "Date": "date", "DateTime": "dateTime",
-               "Time": "time"}  # fmt: skip
-
 
 def where(resolver: Resolver, call: syntax.Call, scope: Scope) -> Node:
-    source = _source(resolver, call, scope)
-    return filtered(resolver, source, _only_argument(call), scope)
+    source = source_of(resolver, call, scope)
+    return filtered(resolver, source, only_argument(call), scope)
 
 
 def filtered(resolver: Resolver, source: Node, test: syntax.Expression, scope: Scope) -> Node:
@@ -48,14 +53,14 @@ def filtered(resolver: Resolver, source: Node, test: syntax.Expression, scope: S
         inner = scope.entered(source, Position())
         condition = resolver.truth(resolver.resolve(test, inner), test.at)
         return Guard(source, condition)
-    item, index, inner = _entered(source, scope)
+    item, index, inner = entered(source, scope)
     condition = resolver.truth(resolver.resolve(test, inner), test.at)
     return Filter(source, item, index, condition, source.kind, source.shape)
 
 
 def select(resolver: Resolver, call: syntax.Call, scope: Scope) -> Node:
-    source = _source(resolver, call, scope)
-    argument = _only_argument(call)
+    source = source_of(resolver, call, scope)
+    argument = only_argument(call)
     if not source.is_many:
         inner = scope.entered(source, Position())
         body = resolver.settled(resolver.resolve(argument, inner), argument.at)
@@ -63,7 +68,7 @@ def select(resolver: Resolver, call: syntax.Call, scope: Scope) -> Node:
             return body
         present = exists_node(source)
         return Apply("if", (present, body, Empty()), body.kind, body.is_many, body.shape)
-    item, index, inner = _entered(source, scope)
+    item, index, inner = entered(source, scope)
     body = resolver.settled(resolver.resolve(argument, inner), argument.at)
     return Map(source, item, index, body, body.kind, body.shape)
 
@@ -72,29 +77,30 @@ def exists(resolver: Resolver, call: syntax.Call, scope: Scope) -> Node:
     source = resolver.resolve(call.source, scope)
     if call.arguments:
         settled = resolver.settled(source, call.at)
-        source = filtered(resolver, settled, _only_argument(call), scope)
-    return _presence(resolver, source)
+        source = filtered(resolver, settled, only_argument(call), scope)
+    return presence(resolver, source)
 
 
 def empty(resolver: Resolver, call: syntax.Call, scope: Scope) -> Node:
-    _no_arguments(call)
-    return Apply("not", (_presence(resolver, resolver.resolve(call.source, scope)),), "boolean")
+    no_arguments(call)
+    return Apply("not", (presence(resolver, resolver.resolve(call.source, scope)),), "boolean")
 
 
 def has_value(resolver: Resolver, call: syntax.Call, scope: Scope) -> Node:
-    _no_arguments(call)
+    no_arguments(call)
     source = resolver.resolve(call.source, scope)
-    if not isinstance(source, Choice) and source.kind not in PRIMITIVES:
-        return Value(False, "boolean")
-    return _presence(resolver, source)
+    if isinstance(source, Choice):
+        forms = [resolver.field(source.source, e) for e in resolver.forms(source) if e.is_primitive]
+        return Apply("or", tuple(map(_is_one, forms)) or (Value(False, "boolean"),), "boolean")
+    return _is_one(source) if source.kind in PRIMITIVES else Value(False, "boolean")
 
 
 def all_of(resolver: Resolver, call: syntax.Call, scope: Scope) -> Node:
-    source = _source(resolver, call, scope)
-    argument = _only_argument(call)
+    source = source_of(resolver, call, scope)
+    argument = only_argument(call)
     if source.kind == ANYTHING:
         return Value(True, "boolean")
-    item, index, inner = _entered(source, scope)
+    item, index, inner = entered(source, scope)
     many = resolver.many(source)
     body = resolver.truth(resolver.resolve(argument, inner), argument.at)
     tests = Map(many, item, index, Apply("coalesce", (body, Value(False, "boolean")), "boolean"),
@@ -103,104 +109,60 @@ def all_of(resolver: Resolver, call: syntax.Call, scope: Scope) -> Node:
 
 
 def negation(resolver: Resolver, call: syntax.Call, scope: Scope) -> Node:
-    _no_arguments(call)
+    no_arguments(call)
     source = resolver.truth(resolver.resolve(call.source, scope), call.at)
     return Apply("not", (source,), "boolean")
 
 
 def single(resolver: Resolver, call: syntax.Call, scope: Scope) -> Node:
-    _no_arguments(call)
+    no_arguments(call)
     return resolver.one(resolver.resolve(call.source, scope), call.at)
 
 
 def iif(resolver: Resolver, call: syntax.Call, scope: Scope) -> Node:
     if len(call.arguments) not in (2, 3):
         raise PathError("iif() takes a condition, a result and perhaps another", call.at)
-    source = _source(resolver, call, scope)
+    source = source_of(resolver, call, scope)
     inner = scope if source is scope.focus else scope.entered(source, Position())
-    found = [resolver.resolve(argument, inner) for argument in call.arguments]
-    condition = resolver.truth(found[0], call.arguments[0].at)
-    results = [resolver.settled(node, call.at) for node in found[1:]]
-    known = [node for node in results if node.kind != ANYTHING]
-    if not known:
+    condition, *results = [resolver.resolve(argument, inner) for argument in call.arguments]
+    condition = resolver.truth(condition, call.arguments[0].at)
+    results = [resolver.settled(node, call.at) for node in results]
+    if all(node.kind == ANYTHING for node in results):
         return Empty()
-    if len({family(node.kind) for node in known}) > 1:
-        raise PathError("iif() must give one type on both sides", call.at)
-    if len({node.kind for node in known}) > 1 and family(known[0].kind) == "number":
-        known = [resolver.mapped(n, "number", "number") for n in known]
-        results = [Empty() if n.kind == ANYTHING else known.pop(0) for n in list(results)]
-        known = [node for node in results if node.kind != ANYTHING]
-    is_many = any(node.is_many for node in known)
-    if is_many:
-        results = [node if node.kind == ANYTHING else resolver.many(node) for node in results]
+    results, kind = sets.alike(resolver, results, call.at)
+    is_many = any(node.is_many for node in results)
+    for n, node in enumerate(results):
+        resolver.take_whole(node)
+        results[n] = resolver.many(node) if is_many and node.kind != ANYTHING else node
     branches = (*results, Empty())[:2]
-    shape = known[0].shape
-    if any(node.shape is not shape for node in known):
-        for node in known:
-            resolver.take_whole(node)
-        shape = whole_shape(known[0].kind)
-    return Apply("if", (condition, *branches), known[0].kind, is_many, shape)
-
-
-def of_type(resolver: Resolver, call: syntax.Call, scope: Scope) -> Node:
-    source = resolver.resolve(call.source, scope)
-    return as_type(resolver, source, _type_argument(call), call.at)
-
-
-def is_call(resolver: Resolver, call: syntax.Call, scope: Scope) -> Node:
-    source = resolver.resolve(call.source, scope)
-    return is_type(resolver, source, _type_argument(call), call.at)
-
-
-def as_type(resolver: Resolver, source: Node, type_name: str, at: int) -> Node:
-    """The values of one type; of a choice, the element JSON has for it."""
-    type_name = _known_type(type_name, at)
-    if isinstance(source, Choice):
-        form = resolver.form(source, type_name)
-        if form is not None:
-            return form
-        names = ", ".join(e.element_type for e in resolver.forms(source))
-        raise PathError(f"`{source.name}` is never a {type_name}; it may be {names}", at)
-    if source.kind == structure.ANY_RESOURCE and structure.is_resource(type_name):
-        return _contained(source, type_name)
-    return source if _is_same_type(source.kind, type_name) else Empty()
-
-
-def is_type(resolver: Resolver, source: Node, type_name: str, at: int) -> Node:
-    type_name = _known_type(type_name, at)
-    if isinstance(source, Choice):
-        form = resolver.form(source, type_name)
-        return Value(False, "boolean") if form is None else exists_node(form)
-    if source.kind == ANYTHING:
-        return Empty("boolean")
-    if source.kind == structure.ANY_RESOURCE:
-        return exists_node(_contained(source, type_name))
-    return Value(_is_same_type(source.kind, type_name), "boolean")
+    return Apply("if", (condition, *branches), kind, is_many, whole_shape(kind))
 
 
 def extension(resolver: Resolver, call: syntax.Call, scope: Scope) -> Node:
     """``extension(url)`` is ``extension.where(url = …)``."""
-    url = _only_argument(call)
-    source = resolver.resolve(call.source, scope)
-    if isinstance(source, Choice):
-        source = resolver.settled(source, call.at)
+    source = source_of(resolver, call, scope)
     extensions = resolver.element(source, "extension", call.at)
     if extensions.kind == ANYTHING:
         return extensions
-    test = syntax.Binary("=", syntax.Member(syntax.This(call.at), "url", call.at), url, call.at)
-    return filtered(resolver, extensions, test, scope)
+    wanted = resolver.one(argument_of(resolver, call, scope), call.at)
+    if wanted.kind == ANYTHING:
+        return wanted
+    item, index, _ = entered(extensions, scope)
+    own = resolver.element(Variable(item, extensions.kind, extensions.shape), "url", call.at)
+    same = Apply("=", (own, wanted), "boolean")
+    return Filter(extensions, item, index, same, extensions.kind, extensions.shape)
 
 
 def resource_key(resolver: Resolver, call: syntax.Call, scope: Scope) -> Node:
-    _no_arguments(call)
-    source = _source(resolver, call, scope)
+    no_arguments(call)
+    source = source_of(resolver, call, scope)
     if source.kind != structure.ANY_RESOURCE and not structure.is_resource(source.kind):
         raise PathError(f"getResourceKey() needs a resource, not {source.kind}", call.at)
     return resolver.element(source, "id", call.at)
 
 
 def reference_key(resolver: Resolver, call: syntax.Call, scope: Scope) -> Node:
-    source = _source(resolver, call, scope)
+    source = source_of(resolver, call, scope)
     if source.kind == ANYTHING:
         return source
     if source.kind != "Reference":
@@ -208,7 +170,7 @@ def reference_key(resolver: Resolver, call: syntax.Call, scope: Scope) -> Node:
     text = resolver.element(source, "reference", call.at)
     if not call.arguments:
         return resolver.mapped(text, "reference_key", "id")
-    target = Value(_known_type(_type_argument(call), call.at), "code")
+    target = Value(known_type(type_argument(call), call.at), "code")
     if not text.is_many:
         return Apply("reference_key_to", (text, target), "id")
     item = Variable("each", text.kind)
@@ -220,8 +182,8 @@ def boundary(side: str) -> SpecialForm:
     """``lowBoundary`` or ``highBoundary``, by the kind of the value."""
 
     def resolved(resolver: Resolver, call: syntax.Call, scope: Scope) -> Node:
-        _no_arguments(call)
-        source = resolver.one(_source(resolver, call, scope), call.at)
+        no_arguments(call)
+        source = resolver.one(source_of(resolver, call, scope), call.at)
         kind = source.kind
         if kind == ANYTHING:
             return source
@@ -238,20 +200,8 @@ def boundary(side: str) -> SpecialForm:
     return resolved
 
 
-def combine(resolver: Resolver, call: syntax.Call, scope: Scope) -> Node:
-    source = _source(resolver, call, scope)
-    other = resolver.settled(resolver.resolve(_only_argument(call), scope), call.at)
-    return operators.joined(resolver, call.name, source, other, call.at)
-
-
 def trace(resolver: Resolver, call: syntax.Call, scope: Scope) -> Node:
     return resolver.resolve(call.source, scope)
-
-
-def exists_node(node: Node) -> Node:
-    if node.kind == ANYTHING:
-        return Value(False, "boolean")
-    return Apply("exists_many" if node.is_many else "exists_one", (node,), "boolean")
 
 
 def refusal(name: str) -> str:
@@ -261,66 +211,10 @@ def refusal(name: str) -> str:
     return f"unknown function {name}(){did_you_mean(name, [*SPECIAL_FORMS, *FUNCTIONS])}"
 
 
-def _presence(resolver: Resolver, source: Node) -> Node:
-    if not isinstance(source, Choice):
-        return exists_node(source)
-    forms = [resolver.field(source.source, element) for element in resolver.forms(source)]
-    return Apply("or", tuple(exists_node(form) for form in forms), "boolean")
-
-
-def _contained(source: Node, type_name: str) -> Node:
-    """Resources kept as JSON, of which those of one type are taken apart."""
-    shape = whole_shape(type_name)
-    target = Value(type_name, "code")
+def _is_one(source: Node) -> Node:
     if not source.is_many:
-        return Apply("resource_of", (source, target), type_name, shape=shape)
-    item = Variable("each", source.kind, None)
-    body = Apply("resource_of", (item, target), type_name)
-    return Map(source, "each", "", body, type_name, shape)
-
-
-def _source(resolver: Resolver, call: syntax.Call, scope: Scope) -> Node:
-    return resolver.settled(resolver.resolve(call.source, scope), call.at)
-
-
-def _entered(source: Node, scope: Scope) -> tuple[str, str, Scope]:
-    name, index = f"e{scope.depth + 1}", f"n{scope.depth + 1}"
-    item = Variable(name, source.kind, source.shape)
-    return name, index, scope.entered(item, Position(index))
-
-
-def _only_argument(call: syntax.Call) -> syntax.Expression:
-    if len(call.arguments) != 1:
-        raise PathError(f"{call.name}() takes 1 argument, not {len(call.arguments)}", call.at)
-    return call.arguments[0]
-
-
-def _no_arguments(call: syntax.Call) -> None:
-    if call.arguments:
-        raise PathError(f"{call.name}() takes no argument", call.at)
-
-
-def _type_argument(call: syntax.Call) -> str:
-    argument = _only_argument(call)
-    if isinstance(argument, syntax.Member):
-        return argument.name
-    if isinstance(argument, syntax.Text):
-        return argument.value
-    raise PathError(f"{call.name}() needs the name of a type", argument.at)
-
-
-def _known_type(name: str, at: int) -> str:
-    name = _TYPE_NAMES.get(name, name)
-    if name in PRIMITIVES or structure.type_structure(name) is not None:
-        return name
-    hint = did_you_mean(name, structure.type_names())
-    raise PathError(f"{name} is not a type FHIR knows{hint}", at)
-
-
-def _is_same_type(kind: str, type_name: str) -> bool:
-    if type_name in {"DomainResource", "Resource"}:
-        return structure.is_resource(kind)
-    return kind == type_name or (kind == "number" and type_name == "decimal")
+        return exists_node(source)
+    return Apply("one_value", (source,), "boolean")
 
 
 SpecialForm = Callable[["Resolver", syntax.Call, "Scope"], Node]
@@ -334,19 +228,27 @@ SPECIAL_FORMS: dict[str, SpecialForm] = {
     "not": negation,
     "single": single,
     "iif": iif,
-    "ofType": of_type,
-    "as": of_type,
-    "is": is_call,
+    "ofType": type_forms.of_type,
+    "as": type_forms.of_type,
+    "is": type_forms.is_call,
     "extension": extension,
     "getResourceKey": resource_key,
     "getReferenceKey": reference_key,
     "lowBoundary": boundary("low"),
     "highBoundary": boundary("high"),
-    "union": combine,
-    "combine": combine,
     "trace": trace,
+    "distinct": sets.distinct,
+    "isDistinct": sets.is_distinct,
+    "union": sets.union,
+    "combine": sets.combine,
+    "intersect": sets.intersect,
+    "exclude": sets.exclude,
+    "subsetOf": sets.subset_of,
+    "supersetOf": sets.superset_of,
+    **{f"to{target}": conversion(target) for target in TARGETS},
+    **{f"convertsTo{target}": convertibility(target) for target in TARGETS},
 }
-TYPE_FORMS = {"is": is_type, "as": as_type}
+TYPE_FORMS = {"is": type_forms.is_type, "as": type_forms.as_type}
 _TIME = "a table must be the same whenever it is made"
 _SCHEMA = "the columns of a table are fixed before any data is seen"
 REFUSED = {
@@ -364,8 +266,4 @@ REFUSED = {
     "conformsTo": "it needs a validator",
     "htmlChecks": "it needs a validator",
     "toQuantity": "take .value and .unit apart",
-    "intersect": "write where($this in …)",
-    "exclude": "write where(($this in …).not())",
-    "subsetOf": "write all($this in …)",
-    "supersetOf": "write all($this in …) the other way round",
 }

@@ -1,0 +1,41 @@
+"""Functions on text that SQL has not as FHIRPath means them.
+
+Source: FHIRPath 2.0, "String Manipulation".
+"""
+
+
+def substring(text: str, start: str, length: str = "") -> str:
+    # An empty length is as if none was given.
+    most = f", greatest(coalesce({length}, length({text})), 0)" if length else ""
+    cut = f"substring({text}, {start} + 1{most})"
+    return f"CASE WHEN {start} >= 0 AND {start} < length({text}) THEN {cut} END"
+
+
+def replace(text: str, pattern: str, new: str) -> str:
+    # FHIRPath puts the new text around every character when the pattern is empty.
+    each = f"list_transform(str_split({text}, ''), lambda c: c || {new})"
+    around = f"{new} || array_to_string({each}, '')"
+    return f"CASE WHEN {pattern} = '' THEN {around} ELSE replace({text}, {pattern}, {new}) END"
+
+
+def replace_matches(text: str, pattern: str, new: str) -> str:
+    # A group is $1 in FHIRPath and \1 in DuckDB.
+    escaped = f"replace({new}, '\\', '\\\\')"
+    groups = f"regexp_replace({escaped}, '\\$(\\d)', '\\\\\\1', 'g')"
+    return f"regexp_replace({text}, {pattern}, {groups}, 'g')"
+
+
+def join(items: str, separator: str = "''") -> str:
+    return f"CASE WHEN len({items}) > 0 THEN array_to_string({items}, {separator}) END"
+
+
+def folded(text: str) -> str:
+    """What is the same in texts that are equivalent: neither case nor kind of space matter."""
+    return f"lower(trim(regexp_replace({text}, '\\s+', ' ', 'g')))"
+
+
+def to_boolean(text: str) -> str:
+    return (
+        f"CASE WHEN lower({text}) IN ('true', 't', 'yes', 'y', '1', '1.0') THEN true"
+        f" WHEN lower({text}) IN ('false', 'f', 'no', 'n', '0', '0.0') THEN false END"
+    )

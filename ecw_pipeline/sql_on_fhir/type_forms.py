@@ -1,0 +1,121 @@
+"""``is``, ``as``, ``ofType``: what a value's type is, mostly known before any data.
+
+A choice has exactly the type its name in JSON says: ``value.ofType(string)`` is ``valueString``
+and never ``valueCode``. Elsewhere a code is also a string, as FHIR derives its types.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ecw_pipeline.fhir import structure
+from ecw_pipeline.sql_on_fhir import syntax
+from ecw_pipeline.sql_on_fhir.calls import only_argument
+from ecw_pipeline.sql_on_fhir.ir import Apply, Choice, Empty, Guard, Map, Node, Value, Variable
+from ecw_pipeline.sql_on_fhir.kinds import ANYTHING, NUMBER, PRIMITIVES
+from ecw_pipeline.sql_on_fhir.problems import PathError, did_you_mean
+from ecw_pipeline.sql_on_fhir.shapes import whole_shape
+
+if TYPE_CHECKING:
+    from ecw_pipeline.sql_on_fhir.resolver import Resolver, Scope
+
+# FHIRPath's own names of the primitives, and which FHIR type is derived from which.
+_SYSTEM_TYPES = {"Boolean": "boolean", "String": "string", "Integer": "integer",
+                 "Decimal": "decimal", "Date": "date", "DateTime": "dateTime",
+                 "Time": "time"}  # fmt: skip
+_PARENTS = {
+    **dict.fromkeys(("code", "id", "markdown"), "string"),
+    **dict.fromkeys(("url", "canonical", "uuid", "oid"), "uri"),
+    **dict.fromkeys(("positiveInt", "unsignedInt"), "integer"),
+    **dict.fromkeys(("Age", "Count", "Distance", "Duration"), "Quantity"),
+    NUMBER: "decimal",
+}
+
+
+def of_type(resolver: Resolver, call: syntax.Call, scope: Scope) -> Node:
+    source = resolver.resolve(call.source, scope)
+    return as_type(resolver, source, type_argument(call), call.at)
+
+
+def is_call(resolver: Resolver, call: syntax.Call, scope: Scope) -> Node:
+    source = resolver.resolve(call.source, scope)
+    return is_type(resolver, source, type_argument(call), call.at)
+
+
+def as_type(resolver: Resolver, source: Node, type_name: str, at: int) -> Node:
+    """The values of one type; of a choice, the element JSON has for it."""
+    type_name = known_type(type_name, at)
+    if isinstance(source, Choice):
+        form = resolver.form(source, type_name)
+        if form is not None:
+            return form
+        names = ", ".join(e.element_type for e in resolver.forms(source))
+        raise PathError(f"`{source.name}` is never a {type_name}; it may be {names}", at)
+    if source.kind == structure.ANY_RESOURCE and structure.is_resource(type_name):
+        return _contained(source, type_name)
+    return source if _is_subtype(source.kind, type_name) else Empty()
+
+
+def is_type(resolver: Resolver, source: Node, type_name: str, at: int) -> Node:
+    """True or false of a value that is there, else empty."""
+    type_name = known_type(type_name, at)
+    if isinstance(source, Choice):
+        form = resolver.form(source, type_name)
+        answer: Node = Value(False, "boolean") if form is None else exists_node(form)
+    elif source.kind == ANYTHING:
+        return Empty("boolean")
+    elif source.kind == structure.ANY_RESOURCE:
+        source = resolver.one(source, at)
+        answer = exists_node(_contained(source, type_name))
+    else:
+        source = resolver.one(source, at)
+        answer = Value(_is_subtype(source.kind, type_name), "boolean")
+    return Guard(answer, presence(resolver, source))
+
+
+def exists_node(node: Node) -> Node:
+    if node.kind == ANYTHING:
+        return Value(False, "boolean")
+    return Apply("exists_many" if node.is_many else "exists_one", (node,), "boolean")
+
+
+def presence(resolver: Resolver, source: Node) -> Node:
+    """Whether there is anything, also in an element whose type nobody chose."""
+    if not isinstance(source, Choice):
+        return exists_node(source)
+    forms = [resolver.field(source.source, element) for element in resolver.forms(source)]
+    return Apply("or", tuple(exists_node(form) for form in forms), "boolean")
+
+
+def type_argument(call: syntax.Call) -> str:
+    argument = only_argument(call)
+    if isinstance(argument, syntax.Member):
+        return argument.name
+    if isinstance(argument, syntax.Text):
+        return argument.value
+    raise PathError(f"{call.name}() needs the name of a type", argument.at)
+
+
+def known_type(name: str, at: int) -> str:
+    name = _SYSTEM_TYPES.get(name, name)
+    if name in PRIMITIVES or structure.type_structure(name) is not None:
+        return name
+    hint = did_you_mean(name, structure.type_names())
+    raise PathError(f"{name} is not a type FHIR knows{hint}", at)
+
+
+def _contained(source: Node, type_name: str) -> Node:
+    """Resources kept as JSON, of which those of one type are taken apart."""
+    shape = whole_shape(type_name)
+    target = Value(type_name, "code")
+    if not source.is_many:
+        return Apply("resource_of", (source, target), type_name, shape=shape)
+    item = Variable("each", source.kind, None)
+    body = Apply("resource_of", (item, target), type_name)
+    return Map(source, "each", "", body, type_name, shape)
+
+
+def _is_subtype(kind: str, type_name: str) -> bool:
+    if type_name in {"DomainResource", structure.ANY_RESOURCE}:
+        return structure.is_resource(kind)
+    return kind == type_name or (kind in _PARENTS and _is_subtype(_PARENTS[kind], type_name))
