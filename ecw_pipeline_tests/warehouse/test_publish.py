@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -11,22 +12,37 @@ from ecw_pipeline.errors import MachineError, TemporaryError
 from ecw_pipeline.warehouse.database import read_published, transaction, working_warehouse
 from ecw_pipeline.warehouse.publish import publish
 from ecw_pipeline_tests.builders import mode_of, names_below, no_room_for_files, unwritable
+from ecw_pipeline_tests.soak import tries
+from ecw_pipeline_tests.warehouse.versions import Books, Brought, ann, books, day
 
-PUBLISHES = 8
-# Opens the published file as often as it can and says so when two tables disagree, until told.
-READER = """
-import duckdb, pathlib, sys
-published, stop = sys.argv[1], pathlib.Path(sys.argv[2])
-seen = set()
-while not stop.exists():
-    with duckdb.connect(published, read_only=True) as connection:
-        rows = connection.execute(
-            "SELECT (SELECT max(n) FROM core.a), (SELECT max(n) FROM core.b),"
-            " (SELECT count(DISTINCT n) FROM core.a)"
-        ).fetchall()
-    assert rows[0][0] == rows[0][1] and rows[0][2] == 1, rows
-    seen.add(rows[0][0])
-    print(rows[0][0], flush=True)
+READERS = 4
+PUBLISHES = tries(50, in_soak=500)
+PATIENTS = ("ann", "bob", "cyd")
+# Opens the published file each time it is told to; each export changes all patients.
+READER = f"""
+import duckdb, sys
+patients = {len(PATIENTS)}
+for _ in sys.stdin:
+    with duckdb.connect(sys.argv[1], read_only=True) as connection:
+        exports, names, export_id = connection.execute(
+            "SELECT count(DISTINCT c.export_id), count(*), max(n.export_id)"
+            " FROM core.patient AS c JOIN core.patient_name AS n USING (patient_id, export_id)"
+            " JOIN ops.load AS l USING (export_id)"
+        ).fetchone()
+        loads, newest = connection.execute(
+            "SELECT count(*), max(export_id) FROM ops.load"
+        ).fetchone()
+        closed, before = connection.execute(
+            "SELECT count(*), count(*) FILTER (l.export_id = (SELECT max(export_id) FROM ops.load))"
+            " FROM history.patient AS h JOIN history.patient_name USING (patient_id, export_id)"
+            " JOIN ops.load AS l ON l.transaction_time = h.valid_to"
+        ).fetchone()
+        now = connection.execute("SELECT count(*) FROM as_of('patient', now())").fetchone()
+    assert (exports, names, export_id) == (1, patients, newest), (exports, names, export_id, newest)
+    assert closed == patients * (loads - 1), (closed, loads)
+    assert before == (patients if loads > 1 else 0), (before, loads)
+    assert now == (patients,), now
+    print(loads, flush=True)
 """
 
 
@@ -53,26 +69,48 @@ def _published_number(published: Path) -> int:
     return int(row[0])
 
 
-def test_readers_never_fail_nor_see_half_while_we_publish(working: Path, tmp_path: Path) -> None:
-    published, stop = tmp_path / "warehouse.duckdb", tmp_path / "stop"
-    publish(working, published)
-    command = [sys.executable, "-W", "error", "-c", READER, str(published), str(stop)]
-    readers = [
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        for _ in range(2)
-    ]
-    for reader in readers:
-        assert reader.stdout is not None
-        assert reader.stdout.readline() == "0\n"
-    for number in range(1, PUBLISHES + 1):
-        _fill(working, number)
-        publish(working, published)
-    stop.touch()
-    endings = [reader.communicate(timeout=30) for reader in readers]
+def _load(working: Path, number: int, flats: dict[str, dict[str, Path]]) -> None:
+    """Load an export with a new version of every patient."""
+    lines = tuple(ann(f"version {number}", None, "Ann", name=name) for name in PATIENTS)
+    export = Brought(f"export {number:03d}", day(1) + timedelta(hours=number), lines)
+    with working_warehouse(working) as connection:
+        Books(connection, working.parent / "exports", flats).load(export)
 
-    assert [reader.returncode for reader in readers] == [0, 0], [e for _, e in endings]
-    assert all(len(set(out.split())) > 2 for out, _ in endings)
-    assert _published_number(published) == PUBLISHES
+
+@pytest.mark.soak
+def test_readers_never_fail_nor_see_half_while_we_publish(tmp_path: Path) -> None:
+    published, working = tmp_path / "warehouse.duckdb", tmp_path / "working.duckdb"
+    with books(tmp_path) as empty:
+        flats = empty.flats
+    _load(working, 1, flats)
+    publish(working, published)
+    readers = [_reader(published) for _ in range(READERS)]
+    for number in range(2, PUBLISHES + 1):
+        for reader in readers:
+            _tell(reader)
+        _load(working, number, flats)
+        publish(working, published)
+    endings = [reader.communicate("again\n", timeout=60) for reader in readers]
+
+    assert [reader.returncode for reader in readers] == [0] * READERS, [e for _, e in endings]
+    for out, _ in endings:
+        seen = [int(line) for line in out.split()]
+        assert len(seen) == PUBLISHES
+        assert seen == sorted(seen)
+        assert seen[-1] == PUBLISHES
+
+
+def _reader(published: Path) -> subprocess.Popen[str]:
+    command = [sys.executable, "-W", "error", "-c", READER, str(published)]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+
+
+def _tell(reader: subprocess.Popen[str]) -> None:
+    """Let it read once more; it says what it saw in the end."""
+    assert reader.stdin is not None
+    reader.stdin.write("again\n")
+    reader.stdin.flush()
 
 
 def test_a_reader_keeps_what_it_opened(working: Path, tmp_path: Path) -> None:
