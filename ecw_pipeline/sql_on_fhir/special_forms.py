@@ -131,11 +131,16 @@ def iif(resolver: Resolver, call: syntax.Call, scope: Scope) -> Node:
         return Empty()
     results, kind = sets.alike(resolver, results, call.at)
     is_many = any(node.is_many for node in results)
-    for n, node in enumerate(results):
-        resolver.take_whole(node)
-        results[n] = resolver.many(node) if is_many and node.kind != ANYTHING else node
+    shapes = [node.shape for node in results if node.kind != ANYTHING]
+    shape = shapes[0]
+    if any(other is not shape for other in shapes):
+        shape = whole_shape(kind)
+        for node in results:
+            resolver.take_whole(node)
+    if is_many:
+        results = [node if node.kind == ANYTHING else resolver.many(node) for node in results]
     branches = (*results, Empty())[:2]
-    return Apply("if", (condition, *branches), kind, is_many, whole_shape(kind))
+    return Apply("if", (condition, *branches), kind, is_many, shape)
 
 
 def extension(resolver: Resolver, call: syntax.Call, scope: Scope) -> Node:

@@ -182,3 +182,11 @@ def test_an_integer_whose_number_was_quoted_is_still_an_integer() -> None:
     }
     line = {"resourceType": "Observation", "id": "o", "valueInteger": "42"}
     assert run_view(view, [line]).rows == [{"v": 42}]
+
+
+def test_choosing_among_the_same_elements_reads_them_as_columns() -> None:
+    codings = "code.coding"
+    path = f"iif({codings}.exists(), {codings}.where(system = 'a'), {codings}).first().code"
+    view = {"resource": "Observation", "select": [{"column": [{"name": "c", "path": path}]}]}
+
+    assert "JSON" not in compile_view(view).read_columns["code"]
