@@ -34,6 +34,9 @@ class DataFolder:
     def token(self, connection_id: str) -> Path:
         return self.state / "tokens" / f"{connection_id}.json"
 
+    def cookies(self, connection_id: str) -> Path:
+        return self.state / "cookies" / f"{connection_id}.json"
+
     @property
     def dagster(self) -> Path:
         return self.root / "dagster"

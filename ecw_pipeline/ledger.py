@@ -201,6 +201,23 @@ class Ledger:
         values: dict[str, Any] = {"error": reason, "next_poll_at": format_instant(at)}
         self._update(export_id, kick_offs=EXPORT.c.kick_offs - 1, **values)
 
+    def mark_without(self, export_id: str, parameter: str, reason: str) -> None:
+        """The server does not take a parameter of the kick-off: it is asked again without it.
+
+        Without ``_since`` the export is a full one; without ``_type`` it is of all types.
+        """
+        without: dict[str, dict[str, Any]] = {
+            "_since": {"since": None},
+            "_type": {"resource_types": "[]"},
+        }
+        self._update(export_id, **without[parameter])
+        self.mark_waiting(export_id, reason, self._clock.now())
+
+    def mark_lost(self, export_id: str, reason: str) -> None:
+        """The server forgot the export: it is asked for anew."""
+        values: dict[str, Any] = {"state": "intended", "error": reason, "status_url": ""}
+        self._update(export_id, progress="", next_poll_at=None, **values)
+
     def mark_completed(
         self,
         export_id: str,
@@ -240,6 +257,11 @@ class Ledger:
         where = (EXPORT_FILE.c.export_id == export_id) & (EXPORT_FILE.c.file_number == file_number)
         with self._transaction() as transaction:
             transaction.execute(EXPORT_FILE.update().where(where).values(values))
+
+    def add_type(self, export_id: str, resource_type: str) -> None:
+        """An export holds a type that neither request nor manifest named."""
+        with self._transaction() as transaction:
+            _insert(transaction, EXPORT_TYPE, _types(export_id, [resource_type]))
 
     def mark_type(
         self, export_id: str, resource_type: str, state: TypeStage, error: str = ""

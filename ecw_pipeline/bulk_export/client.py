@@ -3,10 +3,8 @@
 It keeps no state between calls: `ledger.py` does, and callers write to it first.
 """
 
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import httpx
 
@@ -81,18 +79,19 @@ class BulkExportClient:
                 f"a gateway answered the kick-off in the server's stead (HTTP {reply.status_code})",
                 "run again: the export is looked after as uncertain",
             )
-        return next_state(Requested(url), self._read(reply))
+        optional = tuple(name for name in ("_since", "_type") if name in request.query())
+        return next_state(Requested(url, optional), self._read(reply))
 
     def poll(self, waiting: InProgress) -> ExportState:
         """Ask once how far the export is.
 
         Raises:
             TemporaryError: the server cannot be reached now.
-            ProtocolError: the status URL is not https, or the manifest is unusable.
+            ProtocolError: the status URL is not https.
         """
         reply = self._ask_status(waiting.status_url)
         if reply.status_code == httpx.codes.OK:
-            reply = replace(reply, document=self._all_pages(waiting.status_url, reply.document))
+            reply = self._all_pages(waiting.status_url, reply)
         return next_state(waiting, reply)
 
     def _ask_status(self, url: str) -> Reply:
@@ -105,26 +104,21 @@ class BulkExportClient:
             )
         return self._read(reply)
 
-    def _all_pages(self, url: str, first: Mapping[str, Any]) -> Mapping[str, Any]:
-        """A manifest that comes in pages, as one.
+    def _all_pages(self, url: str, first: Reply) -> Reply:
+        """A manifest that comes in pages, as one; or the reply that came instead of a page.
 
-        Raises:
-            ProtocolError: a page is missing, or the pages run in a circle.
+        A link to a page that was read already leads nowhere new: it is the end.
         """
-        document, seen = first, {url}
-        following = next_page(first, url)
-        while following is not None:
+        whole, seen = first, {url}
+        following = next_page(first.document, url)
+        while following is not None and following not in seen:
             page = self._ask_status(following)
-            if page.status_code != httpx.codes.OK or following in seen:
-                raise ProtocolError(
-                    f"page {len(seen) + 1} of the export's manifest cannot be read"
-                    f" (HTTP {page.status_code})",
-                    "run again; if it stays, ask the provider's support",
-                )
+            if page.status_code != httpx.codes.OK:
+                return page
             seen.add(following)
-            document = joined_pages(document, page.document)
+            whole = replace(whole, document=joined_pages(whole.document, page.document))
             following = next_page(page.document, following)
-        return document
+        return whole
 
     def kept(self, stem: Path) -> download.Downloaded | None:
         """A file that is there already; see `download.kept`."""

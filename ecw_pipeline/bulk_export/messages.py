@@ -3,12 +3,12 @@
 import html
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Literal
-from urllib.parse import quote, urljoin
+from urllib.parse import parse_qs, quote, urljoin, urlsplit
 
 from ecw_pipeline.errors import BadDataError, ProtocolError
-from ecw_pipeline.fhir.instants import format_instant, parse_instant
+from ecw_pipeline.fhir.instants import parse_instant
 from ecw_pipeline.fhir.resource_types import is_type_name
 from ecw_pipeline.settings import ExportLevel
 
@@ -37,11 +37,33 @@ class ExportRequest:
         return f"{place[self.level]}$export"
 
     def query(self) -> dict[str, str]:
-        """The parameters of the kick-off request."""
-        asked = {"_type": ",".join(self.resource_types)}
+        """The parameters of the kick-off request.
+
+        Some servers read ``_since`` by one fixed pattern, with milliseconds: more precise instants
+        are cut to it, which asks for a little more.
+        """
+        asked = {}
+        if self.resource_types:
+            asked["_type"] = ",".join(self.resource_types)
         if self.since is not None:
-            asked["_since"] = format_instant(self.since)
+            whole = self.since.astimezone(UTC).isoformat(timespec="milliseconds")
+            asked["_since"] = whole.removesuffix("+00:00") + "Z"
         return asked
+
+    def is_answered_by(self, document: Mapping[str, Any]) -> bool:
+        """Whether a manifest that says what it answers (``request``) answers this.
+
+        Only what is there is compared, as gateways rewrite addresses and POST has no query.
+        """
+        try:
+            said = parse_qs(urlsplit(html.unescape(str(document.get("request", "")))).query)
+            since = said.get("_since") and parse_instant(said["_since"][0].replace(" ", "+"))
+        except (ValueError, BadDataError):
+            return True
+        types = {name for names in said.get("_type", ()) for name in names.split(",")}
+        if types and self.resource_types and types != set(self.resource_types):
+            return False
+        return not since or (self.since is not None and since <= self.since)
 
 
 @dataclass(frozen=True)
@@ -85,13 +107,17 @@ _KINDS: Mapping[str, FileKind] = {
 def parse_manifest(document: Mapping[str, Any], status_url: str) -> Manifest:
     """Read a complete-status body, in any dialect that still says when and where.
 
+    One that does not say whether its files need the token is of an early version, where they do.
+
     Raises:
         ProtocolError: no usable ``transactionTime``, or a file without a usable URL or type.
 
     Source: Bulk Data Access, "Response - Complete Status".
     """
     try:
-        transaction_time = parse_instant(str(document.get("transactionTime", "")))
+        transaction_time = parse_instant(
+            str(document.get("transactionTime", "")).replace(" ", "T", 1)
+        )
     except BadDataError as error:
         raise ProtocolError(
             f"the export's manifest has no usable transactionTime: {error.message}",
@@ -102,7 +128,8 @@ def parse_manifest(document: Mapping[str, Any], status_url: str) -> Manifest:
         for key, kind in _KINDS.items()
         for entry in _entries(document.get(key))
     )
-    return Manifest(transaction_time, document.get("requiresAccessToken") is True, files)
+    needs_token = document.get("requiresAccessToken") in (True, None)
+    return Manifest(transaction_time, needs_token, files)
 
 
 def next_page(document: Mapping[str, Any], url: str) -> str | None:

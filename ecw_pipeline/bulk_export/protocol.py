@@ -3,25 +3,39 @@
 Nothing here sends, waits or writes. Source: Bulk Data Access, "Bulk Data Export Operation".
 """
 
+import html
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urljoin
 
 from ecw_pipeline.bulk_export.messages import Manifest, Reply, parse_manifest
+from ecw_pipeline.errors import ProtocolError
 
 FIRST_POLL_SECONDS = 2.0
 LONGEST_POLL_SECONDS = 300.0
+# A server that asks to be polled every second, and then stands still, is asked ever more rarely.
+LONGEST_IDLE_POLL_SECONDS = 60.0
+# How long a kick-off that was refused for a passing reason rests, unless the server says.
+REFUSED_WAIT_SECONDS = 60.0
 # As codes of FHIR's issue-type are spelt; anything else could be free text.
 _CODE = re.compile(r"[a-z-]{1,40}")
+_URL = re.compile(r"https?://[^\s\"'<>]+")
+_RUNNING = re.compile(
+    r"already (?:running|exists|being|in )|in progress|\bconflict\b", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True)
 class Requested:
-    """The kick-off request is about to be sent to ``url``."""
+    """The kick-off request is about to be sent to ``url``.
+
+    ``parameters`` are names of those in it that it can do without.
+    """
 
     url: str
+    parameters: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -30,6 +44,14 @@ class Refused:
 
     reason: str
     wait_seconds: float
+
+
+@dataclass(frozen=True)
+class Unsupported:
+    """The kick-off was not taken because of a parameter; it may be asked again without it."""
+
+    parameter: str
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -50,13 +72,20 @@ class Completed:
 
 
 @dataclass(frozen=True)
+class Lost:
+    """The server knows nothing of an export it had taken: it restarted, or threw it away."""
+
+    reason: str = "the server no longer knows this export"
+
+
+@dataclass(frozen=True)
 class Failed:
     """There is no export (any more); the reason is the server's, without its free text."""
 
     reason: str
 
 
-ExportState = Requested | Refused | InProgress | Completed | Failed
+ExportState = Requested | Refused | Unsupported | InProgress | Completed | Lost | Failed
 
 
 def next_state(state: Requested | InProgress, reply: Reply) -> ExportState:
@@ -69,30 +98,64 @@ def next_state(state: Requested | InProgress, reply: Reply) -> ExportState:
 
 
 def _after_kick_off(state: Requested, reply: Reply) -> ExportState:
+    said = f"HTTP {reply.status_code}{_codes(reply)}"
     match reply.status_code:
-        case 202 if location := reply.headers.get("content-location"):
-            wait = _wait_seconds(reply, FIRST_POLL_SECONDS)
-            try:
-                return InProgress(urljoin(state.url, location), "", wait)
-            except ValueError:
-                return Failed("the server accepted the export but its status URL is none")
         case 202 | 200:
-            return Failed("the server accepted the export but named no status URL")
-        case 429 | 503:
-            reason = f"HTTP {reply.status_code}{_codes(reply)}"
-            return Refused(reason, _wait_seconds(reply, 60.0))
-        case status:
-            return Failed(f"the export was refused: HTTP {status}{_codes(reply)}")
+            return _started(state, reply, reply.headers.get("content-location", ""))
+        case 400 | 409 | 422 | 423 | 429 if _is_running(reply):
+            if url := _running_url(reply):
+                return _started(state, reply, url)
+            return Refused(f"an export is running already: {said}", _refused_wait(reply))
+        case 409 | 423 | 429 | 503:
+            return Refused(said, _refused_wait(reply))
+        case status if 400 <= status < 500 and (named := _named_parameter(state, reply)):
+            return Unsupported(named, f"the server does not take {named}: {said}")
+        case status if status >= 500 and "transient" in _issue_codes(reply):
+            return Refused(said, _refused_wait(reply))
+        case _:
+            return Failed(f"the export was refused: {said}")
+
+
+def _started(state: Requested, reply: Reply, location: str) -> ExportState:
+    if not location:
+        return Failed("the server accepted the export but named no status URL")
+    try:
+        # Some servers escape their headers as if they were HTML.
+        url = urljoin(state.url, html.unescape(location))
+    except ValueError:
+        return Failed("the server accepted the export but its status URL is none")
+    return InProgress(url, "", _wait_seconds(reply, FIRST_POLL_SECONDS))
+
+
+def _is_running(reply: Reply) -> bool:
+    """Whether a refusal says that the same export is under way; there is no code for it."""
+    has_location = reply.headers.get("content-location")
+    return bool(has_location) or any(map(_RUNNING.search, _texts(reply)))
+
+
+def _running_url(reply: Reply) -> str:
+    """Where the running export can be asked after, if a refusal says so."""
+    found = (url for text in _texts(reply) for url in _URL.findall(text))
+    return reply.headers.get("content-location") or next(found, "").rstrip(".,;)")
+
+
+def _named_parameter(state: Requested, reply: Reply) -> str:
+    """The optional parameter that a refusal complains of, or none."""
+    said = " ".join(_texts(reply))
+    named = (name for name in state.parameters if re.search(rf"(?<!\w){name}(?!\w)", said))
+    return next(named, "")
 
 
 def _after_poll(state: InProgress, reply: Reply) -> ExportState:
     match reply.status_code:
+        case 200 if not reply.document:
+            # The manifest of some servers comes after they have said that it is there.
+            said = "complete, says the server, but without a manifest"
+            return InProgress(state.status_url, said, _longer(state.wait_seconds))
         case 200:
-            return Completed(parse_manifest(reply.document, state.status_url), reply.document)
+            return _complete(state, reply)
         case 202:
-            progress = reply.headers.get("x-progress", state.progress)[:100]
-            wait = _wait_seconds(reply, _longer(state.wait_seconds))
-            return InProgress(state.status_url, progress, wait)
+            return _waiting(state, reply)
         case 408 | 429 | 502 | 503 | 504:
             return _wait_again(state, reply)
         case status if status >= 500 and "transient" in _issue_codes(reply):
@@ -102,9 +165,25 @@ def _after_poll(state: InProgress, reply: Reply) -> ExportState:
             said = f"the server does not let us ask (HTTP {status})"
             return InProgress(state.status_url, said, _wait_seconds(reply, 60.0))
         case 404 | 410:
-            return Failed("the server no longer knows this export")
+            return Lost()
         case status:
             return Failed(f"the export failed at the server: HTTP {status}{_codes(reply)}")
+
+
+def _complete(state: InProgress, reply: Reply) -> ExportState:
+    try:
+        return Completed(parse_manifest(reply.document, state.status_url), reply.document)
+    except ProtocolError as error:
+        return Failed(str(error))
+
+
+def _waiting(state: InProgress, reply: Reply) -> InProgress:
+    progress = reply.headers.get("x-progress", state.progress)[:100]
+    longer = _longer(state.wait_seconds)
+    wait = _wait_seconds(reply, longer)
+    if progress == state.progress:
+        wait = max(wait, min(longer, LONGEST_IDLE_POLL_SECONDS))
+    return InProgress(state.status_url, progress, wait)
 
 
 def _wait_again(state: InProgress, reply: Reply) -> InProgress:
@@ -118,17 +197,33 @@ def _wait_seconds(reply: Reply, otherwise: float) -> float:
     return min(max(otherwise if asked is None else asked, 0.5), LONGEST_POLL_SECONDS)
 
 
+def _refused_wait(reply: Reply) -> float:
+    return _wait_seconds(reply, REFUSED_WAIT_SECONDS)
+
+
 def _longer(wait_seconds: float) -> float:
     return min(max(wait_seconds, FIRST_POLL_SECONDS) * 1.5, LONGEST_POLL_SECONDS)
 
 
+def _issues(reply: Reply) -> Iterator[Mapping[str, Any]]:
+    issues = reply.document.get("issue")
+    yield from (one for one in issues if isinstance(one, dict)) if isinstance(issues, list) else ()
+
+
 def _issue_codes(reply: Reply) -> tuple[str, ...]:
     """The codes of an OperationOutcome: words of the specification, never patient content."""
-    issues = reply.document.get("issue")
-    if not isinstance(issues, list):
-        return ()
-    codes = (str(issue.get("code", "")) for issue in issues if isinstance(issue, dict))
+    codes = (str(issue.get("code", "")) for issue in _issues(reply))
     return tuple(code for code in codes if _CODE.fullmatch(code))
+
+
+def _texts(reply: Reply) -> list[str]:
+    """The free text of an OperationOutcome: to be searched, never repeated."""
+    texts: list[str] = []
+    for issue in _issues(reply):
+        details = issue.get("details")
+        said = details.get("text") if isinstance(details, dict) else ""
+        texts += [str(issue.get("code", "")), str(issue.get("diagnostics", "")), str(said)]
+    return texts
 
 
 def _codes(reply: Reply) -> str:

@@ -13,6 +13,7 @@ from ecw_pipeline.clock import Clock
 from ecw_pipeline.errors import ProtocolError
 from ecw_pipeline.fhir_client.auth import BearerAuth, TokenSource, json_object
 from ecw_pipeline.fhir_client.budget import Budget
+from ecw_pipeline.fhir_client.cookies import kept_cookies
 from ecw_pipeline.fhir_client.providers import Connection
 from ecw_pipeline.fhir_client.transport import (
     HttpsOnly,
@@ -68,7 +69,11 @@ def open_session(
     wire = network or httpx.HTTPTransport(_trusted(), http2=False)
     transport = HttpsOnly(Retrying(Metered(wire, budget, clock), clock))
     headers = {"User-Agent": USER_AGENT}
-    with httpx.Client(transport=transport, timeout=TIMEOUT, headers=headers) as http:
+    with (
+        kept_cookies(folder.cookies(connection.connection_id)) as cookies,
+        httpx.Client(transport=transport, timeout=TIMEOUT, headers=headers) as http,
+    ):
+        http.cookies.jar = cookies.jar  # given to the constructor, they would be copied
         if connection.auth_kind == "none":
             yield Session(connection, http, httpx.Auth(), clock)
             return

@@ -77,6 +77,8 @@ def screen_file(
         refused = stack.enter_context(finished_file(paths.quarantine))
         quarantine = Quarantine(refused, paths.source_file)
         for number, line in numbered_lines(paths.received):
+            if number == 1 and _is_header(line, resource_type):
+                continue
             received += 1
             refusal = judge(line)
             if refusal is None and number in refused_lines:
@@ -87,6 +89,29 @@ def screen_file(
             landed += 1
             screened.write(_screened_line(number, line))
     return LandingReport(received, landed, received - landed, dict(quarantine.counts))
+
+
+def type_of_lines(path: Path) -> str:
+    """The type of the first resource in a file; empty where there is none."""
+    for number, line in numbered_lines(path):
+        if not (number == 1 and _is_header(line, "")):
+            return _type_of(line)
+    return ""
+
+
+def _type_of(line: bytes) -> str:
+    try:
+        return str(msgspec.json.decode(line, type=shapes.Envelope).resourceType or "")
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return ""
+
+
+def _is_header(line: bytes, announced_type: str) -> bool:
+    """Whether a file's first line says whose resources follow; it is no resource itself.
+
+    Source: Bulk Data Access 3.0, "Response - Complete Status", outputOrganizedBy.
+    """
+    return announced_type != "Parameters" and _type_of(line) == "Parameters"
 
 
 def _judge(resource_type: str) -> Callable[[bytes], Refusal | None]:

@@ -5,15 +5,11 @@ proves no absence.
 """
 
 import json
-from collections.abc import Iterator
-from typing import Any
 
-from ecw_pipeline.landing.ndjson import numbered_lines
 from ecw_pipeline.ledger import Export, ExportFile
 from ecw_pipeline.stages.lake import Lake
 from ecw_pipeline.stages.landing import counts_of, paths_of
-
-_SEVERE = ("error", "fatal")
+from ecw_pipeline.stages.outcomes import SEVERE, issues
 
 
 def is_complete(lake: Lake, export: Export, resource_type: str) -> bool:
@@ -39,20 +35,9 @@ def _hides_resources(lake: Lake, export: Export, file: ExportFile) -> bool:
     """Whether a file tells of resources that exist, but not of which."""
     if file.kind == "error":
         return file.state == "landed" and any(
-            issue.get("severity") in _SEVERE for issue in _issues(lake, export, file)
+            issue.get("severity") in SEVERE for issue in issues(lake, export, file)
         )
     if not file.lines_quarantined:
         return False
     with paths_of(lake, export, file).quarantine.open(encoding="utf-8") as lines:
         return any(json.loads(line)["resource_id"] is None for line in lines)
-
-
-def _issues(lake: Lake, export: Export, file: ExportFile) -> Iterator[dict[str, Any]]:
-    for _, line in numbered_lines(paths_of(lake, export, file).received):
-        try:
-            outcome = json.loads(line)
-        except ValueError:
-            yield {"severity": "error"}  # what cannot be read is taken for the worst
-            continue
-        if isinstance(outcome, dict):
-            yield from (one for one in outcome.get("issue") or [] if isinstance(one, dict))

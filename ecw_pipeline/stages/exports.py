@@ -15,7 +15,9 @@ from ecw_pipeline.bulk_export.protocol import (
     ExportState,
     Failed,
     InProgress,
+    Lost,
     Refused,
+    Unsupported,
 )
 from ecw_pipeline.errors import ConfigurationError, EcwError, ProtocolError, TemporaryError
 from ecw_pipeline.fhir.instants import format_instant
@@ -25,7 +27,8 @@ from ecw_pipeline.ledger import Export, ExportFile, Ledger
 from ecw_pipeline.stages.lake import Lake
 
 # A kick-off whose reply never came is asked once more, on record: nobody can know if it counted.
-MOST_UNCERTAIN_KICK_OFFS = 2
+# So is one whose export the server forgot.
+MOST_KICK_OFFS = 2
 UNREACHABLE_WAIT_SECONDS = 60.0
 
 
@@ -159,20 +162,26 @@ def _kick_off(lake: Lake, client: BulkExportClient, export: Export) -> Export:
     """Send the request that the ledger already knows of."""
     if export.state == "intended" and export.kick_offs and not export.error:
         lake.ledger.mark_state(export.export_id, "uncertain", "no reply to the kick-off was seen")
-    request = ExportRequest(
+    lake.ledger.mark_kick_off(export.export_id)
+    try:
+        state = client.kick_off(_request(export))
+    except TemporaryError as error:
+        _note_unreachable(lake, export.export_id, error)
+        raise
+    if isinstance(state, Failed) and export.level == "group":
+        # Some servers answer 401 for a group that they do not know.
+        state = Failed(f"{state.reason} for Group {export.group_id}: check ECW_GROUP_ID")
+    _record(lake, export.export_id, state)
+    return lake.ledger.export(export.export_id)
+
+
+def _request(export: Export) -> ExportRequest:
+    return ExportRequest(
         export.level,  # type: ignore[arg-type]
         export.group_id,
         export.resource_types,
         export.since,
     )
-    lake.ledger.mark_kick_off(export.export_id)
-    try:
-        state = client.kick_off(request)
-    except TemporaryError as error:
-        _note_unreachable(lake, export.export_id, error)
-        raise
-    _record(lake, export.export_id, state)
-    return lake.ledger.export(export.export_id)
 
 
 def _note_unreachable(lake: Lake, export_id: str, error: TemporaryError) -> None:
@@ -222,7 +231,7 @@ def _advance(lake: Lake, export_id: str) -> Export:
 
 def _is_overdue(lake: Lake, export: Export, now: datetime) -> bool:
     limit = timedelta(minutes=lake.settings.export_deadline_minutes)
-    is_hopeless = export.state == "uncertain" and export.kick_offs >= MOST_UNCERTAIN_KICK_OFFS
+    is_hopeless = export.state == "uncertain" and export.kick_offs >= MOST_KICK_OFFS
     return is_hopeless or now - export.intended_at > limit
 
 
@@ -247,18 +256,34 @@ def _record(lake: Lake, export_id: str, state: ExportState) -> None:
         case Refused():
             at = now + timedelta(seconds=state.wait_seconds)
             lake.ledger.mark_waiting(export_id, state.reason, at)
+        case Unsupported():
+            lake.ledger.mark_without(export_id, state.parameter, state.reason)
         case Completed():
             _keep_manifest(lake, export_id, state)
-        case Failed():
+        case Lost() if lake.ledger.export(export_id).kick_offs < MOST_KICK_OFFS:
+            lake.ledger.mark_lost(export_id, f"{state.reason}: it is asked for anew")
+        case Lost() | Failed():
             lake.ledger.mark_state(export_id, "failed", state.reason)
 
 
 def _keep_manifest(lake: Lake, export_id: str, completed: Completed) -> None:
-    """Keep the manifest as received, then plan its files."""
+    """Keep the manifest as received, then plan its files.
+
+    One that answers another request, or a group that nobody knows, would let us believe that
+    there is nothing new.
+    """
     export = lake.ledger.export(export_id)
     folder = lake.folder.export(export.connection_id, export_id)
     write_json(folder / "manifest.json", dict(completed.document))
     manifest = completed.manifest
+    if not _request(export).is_answered_by(completed.document):
+        reason = "the server gave us the manifest of an export of other types or another time"
+        lake.ledger.mark_state(export_id, "failed", reason)
+        return
+    if export.level == "group" and export.since is None and not manifest.files:
+        reason = f"the export of Group {export.group_id} is empty: check ECW_GROUP_ID"
+        lake.ledger.mark_state(export_id, "failed", reason)
+        return
     lake.ledger.mark_completed(
         export_id,
         manifest.transaction_time,

@@ -2,12 +2,19 @@
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ecw_pipeline.bulk_export.client import BulkExportClient
 from ecw_pipeline.bulk_export.download import Downloaded
-from ecw_pipeline.errors import BadDataError, EcwError, MachineError, TemporaryError
+from ecw_pipeline.errors import (
+    BadDataError,
+    EcwError,
+    MachineError,
+    ProtocolError,
+    TemporaryError,
+)
+from ecw_pipeline.fhir.resource_types import is_type_name
 from ecw_pipeline.files import sha256_of
 from ecw_pipeline.landing.landing import (
     Deletion,
@@ -15,6 +22,7 @@ from ecw_pipeline.landing.landing import (
     LandingReport,
     read_deletions,
     screen_file,
+    type_of_lines,
 )
 from ecw_pipeline.landing.ndjson import ends_in_mid_line
 from ecw_pipeline.landing.quarantine import unreadable_before
@@ -22,6 +30,7 @@ from ecw_pipeline.landing.unreadable import unreadable_lines
 from ecw_pipeline.ledger import Export, ExportFile
 from ecw_pipeline.stages.exports import refresh_links
 from ecw_pipeline.stages.lake import Lake
+from ecw_pipeline.stages.outcomes import SEVERE, issues_by_severity
 from ecw_pipeline.warehouse.versions import VERSION_COLUMNS
 
 # A file that arrives damaged is fetched once more before the type fails.
@@ -70,6 +79,7 @@ def land_type(
     """
     try:
         with lake.only_one(f"land-{resource_type}"):
+            _require_output(lake, export)
             _land_files(lake, export, "output", resource_type, report)
     except EcwError as error:
         with suppress(MachineError):  # a disk too full to write it down: the error says it all
@@ -78,6 +88,25 @@ def land_type(
     if _state_of(lake, export, resource_type) != "loaded":
         lake.ledger.mark_type(export.export_id, resource_type, "landed")
     return counts_of(lake, export, resource_type)
+
+
+def _require_output(lake: Lake, export: Export) -> None:
+    """Refuse to take errors alone for the news that there is nothing new.
+
+    Raises:
+        ProtocolError: the server wrote errors instead of files.
+    """
+    if any(file.kind == "output" for file in lake.ledger.files(export.export_id)):
+        return
+    land_side_files(lake, export)
+    found = issues_by_severity(lake, export)
+    if any(severity in SEVERE for severity in found):
+        counts = ", ".join(f"{count} {severity}" for severity, count in found.items())
+        raise ProtocolError(
+            f"export {export.export_id} brought no resources, only issues: {counts}",
+            f"read them in {lake.folder.export(export.connection_id, export.export_id)}/outcome,"
+            " then ask the provider's support",
+        )
 
 
 def land_side_files(lake: Lake, export: Export, report: FileReport = _silent) -> None:
@@ -167,6 +196,7 @@ def _screen(lake: Lake, export: Export, file: ExportFile) -> None:
     if file.kind == "deleted":
         _, report = read_deletions(paths)
     else:
+        file = _with_its_own_type(lake, export, paths, file)
         report = _screen_for_loading(paths, file.resource_type)
     lake.ledger.mark_file(
         export.export_id,
@@ -176,6 +206,24 @@ def _screen(lake: Lake, export: Export, file: ExportFile) -> None:
         lines_landed=report.lines_landed,
         lines_quarantined=report.lines_quarantined,
     )
+
+
+def _with_its_own_type(
+    lake: Lake, export: Export, paths: LandingPaths, file: ExportFile
+) -> ExportFile:
+    """The file as of the type of its lines, where the manifest says none or another.
+
+    Only where none of its lines is of the type announced: single strays go to quarantine.
+    """
+    actual = type_of_lines(paths.received)
+    if actual == file.resource_type or not is_type_name(actual):
+        return file
+    if file.resource_type and screen_file(paths, file.resource_type).lines_landed:
+        return file
+    lake.ledger.add_type(file.export_id, actual)
+    lake.ledger.mark_file(file.export_id, file.file_number, resource_type=actual)
+    _land_anew_if_loaded(lake, export, actual)
+    return replace(file, resource_type=actual)
 
 
 def _screen_for_loading(paths: LandingPaths, resource_type: str) -> LandingReport:
@@ -240,8 +288,13 @@ def quarantine_lines(
         lines_landed=report.lines_landed,
         lines_quarantined=report.lines_quarantined,
     )
-    if _state_of(lake, export, file.resource_type) == "loaded":
-        lake.ledger.mark_type(export.export_id, file.resource_type, "landed")
+    _land_anew_if_loaded(lake, export, file.resource_type)
+
+
+def _land_anew_if_loaded(lake: Lake, export: Export, resource_type: str) -> None:
+    """What was loaded of a type is no longer what has landed of it."""
+    if _state_of(lake, export, resource_type) == "loaded":
+        lake.ledger.mark_type(export.export_id, resource_type, "landed")
 
 
 def deletions_of(lake: Lake, export: Export) -> list[tuple[str, Deletion]]:

@@ -4,6 +4,7 @@ import gzip
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from ecw_pipeline.bulk_export.protocol import (
     ExportState,
     Failed,
     InProgress,
+    Lost,
     Refused,
 )
 from ecw_pipeline.clock import ManualClock
@@ -90,7 +92,7 @@ def test_a_cancelled_export_is_unknown_afterwards(sandbox: RunningSandbox, tmp_p
         assert isinstance(state, InProgress)
 
         assert client.cancel(state.status_url)
-        assert client.poll(state) == Failed("the server no longer knows this export")
+        assert client.poll(state) == Lost()
 
 
 def test_the_server_says_which_types_it_offers(sandbox: RunningSandbox, tmp_path: Path) -> None:
@@ -160,10 +162,12 @@ def test_a_status_url_without_https_is_not_asked(odd: OddServer, tmp_path: Path)
             client.poll(state)
 
 
-def test_a_manifest_that_is_html_is_a_protocol_error(odd: OddServer, tmp_path: Path) -> None:
+def test_a_manifest_that_is_html_is_none_yet(odd: OddServer, tmp_path: Path) -> None:
     url = odd.answers("/status/1", raw(200, b"<html>sign in</html>"))
-    with client_of(odd.url + "/r4", tmp_path) as client, pytest.raises(ProtocolError):
-        client.poll(InProgress(url, "", 1.0))
+    with client_of(odd.url + "/r4", tmp_path) as client:
+        state = client.poll(InProgress(url, "", 2.0))
+
+    assert state == InProgress(url, "complete, says the server, but without a manifest", 3.0)
 
 
 @pytest.mark.parametrize(
@@ -207,18 +211,36 @@ def test_a_manifest_in_pages_is_read_to_its_end(odd: OddServer, tmp_path: Path) 
     assert [file.url.removeprefix(odd.url) for file in files] == ["/1", "/2", "/3"]
 
 
-@pytest.mark.parametrize("second", [manifest_page("/2", "/status"), raw(500)])
-def test_a_manifest_whose_pages_do_not_end_well_is_refused(
-    odd: OddServer, tmp_path: Path, second: bytes
+def test_pages_that_run_in_a_circle_are_read_once_each(odd: OddServer, tmp_path: Path) -> None:
+    status_url = odd.answers("/status", manifest_page("/1", "/status/2"))
+    odd.answers("/status/2", manifest_page("/2", "/status"))
+
+    with client_of(odd.url + "/r4", tmp_path) as client:
+        files = finished(client, InProgress(status_url, "", 0)).manifest.files
+
+    assert [file.url.removeprefix(odd.url) for file in files] == ["/1", "/2"]
+
+
+@pytest.mark.parametrize(
+    ("second", "state"),
+    [
+        (raw(503, retry_after="9"), InProgress("", "", 9)),
+        (raw(404), Lost()),
+        (raw(500), Failed("the export failed at the server: HTTP 500")),
+    ],
+)
+def test_a_page_that_cannot_be_read_decides_for_the_whole(
+    odd: OddServer, tmp_path: Path, second: bytes, state: ExportState
 ) -> None:
     status_url = odd.answers("/status", manifest_page("/1", "/status/2"))
     odd.answers("/status/2", second)
 
-    with (
-        client_of(odd.url + "/r4", tmp_path) as client,
-        pytest.raises(ProtocolError, match="page"),
-    ):
-        client.poll(InProgress(status_url, "", 0))
+    with client_of(odd.url + "/r4", tmp_path) as client:
+        reached = client.poll(InProgress(status_url, "", 0))
+
+    if isinstance(state, InProgress):
+        state = replace(state, status_url=status_url)
+    assert reached == state
 
 
 def test_a_group_id_stays_one_segment_of_the_url() -> None:

@@ -42,7 +42,7 @@ def test_each_level_has_its_endpoint(level: ExportLevel, path: str) -> None:
 def test_types_and_since_are_parameters() -> None:
     asked = ExportRequest("system", "", ("Patient", "Task"), MONDAY).query()
 
-    assert asked == {"_type": "Patient,Task", "_since": AT}
+    assert asked == {"_type": "Patient,Task", "_since": "2024-01-01T12:00:00.000Z"}
 
 
 def test_no_since_is_no_parameter() -> None:
@@ -70,7 +70,7 @@ def test_a_manifest_is_an_instant_and_files() -> None:
 
 @pytest.mark.parametrize("keys", [{}, {"output": []}, {"output": None, "deleted": None}])
 def test_keys_may_be_absent_or_empty(keys: dict[str, Any]) -> None:
-    assert manifest(**keys) == Manifest(MONDAY, False, ())
+    assert manifest(**keys) == Manifest(MONDAY, True, ())
 
 
 def test_the_outcome_of_later_drafts_is_the_error_of_today() -> None:
@@ -102,7 +102,7 @@ def test_a_count_that_is_no_number_is_no_count(count: object) -> None:
     assert one_file(count=count).count is None
 
 
-@pytest.mark.parametrize("value", ["true", 1, None, "false"])
+@pytest.mark.parametrize("value", ["true", 0, False, "false"])
 def test_only_true_requires_a_token(value: object) -> None:
     assert manifest(requiresAccessToken=value).requires_access_token is False
 
@@ -135,6 +135,38 @@ def test_a_file_that_cannot_be_fetched_or_kept_is_refused(entry: object) -> None
 def test_a_manifest_without_a_usable_instant_is_refused(text: object) -> None:
     with pytest.raises(ProtocolError, match="no usable transactionTime"):
         parse_manifest({"transactionTime": text}, STATUS_URL)
+
+
+def test_an_instant_may_be_written_with_a_space() -> None:
+    written = {"transactionTime": "2024-01-01 12:00:00+00:00"}
+
+    assert parse_manifest(written, STATUS_URL).transaction_time == MONDAY
+
+
+@pytest.mark.parametrize(
+    ("query", "answers"),
+    [
+        ("", True),
+        ("?_type=Task,Patient", True),
+        ("?_type=Task&_type=Patient", True),
+        ("?_type=Task", False),
+        ("?_type=Task,Patient&_since=2024-01-01T12:00:00Z", True),
+        ("?_since=2023-12-31T12:00:00Z", True),
+        ("?_since=2024-01-02T12:00:00.000%2B00:00", False),
+        ("?_since=yesterday", True),
+    ],
+)
+def test_a_manifest_of_another_export_is_known_by_its_request(query: str, answers: bool) -> None:
+    asked = ExportRequest("system", "", ("Patient", "Task"), MONDAY)
+
+    assert asked.is_answered_by({"request": "http://gateway/$export" + query}) is answers
+
+
+def test_a_manifest_of_changes_does_not_answer_who_asked_for_everything() -> None:
+    asked = ExportRequest("system", "", (), None)
+
+    assert not asked.is_answered_by({"request": f"https://a.org/$export?_since={AT}"})
+    assert asked.is_answered_by({"request": "http://[bad"})
 
 
 JSON = st.recursive(

@@ -1,5 +1,6 @@
 """A state and a reply give the next state; nothing spins and nothing is overlooked."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,15 +9,17 @@ from hypothesis import strategies as st
 
 from ecw_pipeline.bulk_export.messages import Manifest, Reply
 from ecw_pipeline.bulk_export.protocol import (
+    LONGEST_IDLE_POLL_SECONDS,
     LONGEST_POLL_SECONDS,
     Completed,
     Failed,
     InProgress,
+    Lost,
     Refused,
     Requested,
+    Unsupported,
     next_state,
 )
-from ecw_pipeline.errors import ProtocolError
 from ecw_pipeline_tests.builders import MONDAY
 
 ASKED = Requested("https://a.org/r4/$export")
@@ -60,6 +63,76 @@ def test_a_kick_off_that_is_refused_has_failed_with_the_servers_code(status: int
     assert state == Failed(f"the export was refused: HTTP {status} (not-supported)")
 
 
+RUNNING = "https://a.org/status/7"
+
+
+@pytest.mark.parametrize("status", [400, 409, 422, 423, 429])
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Reply(0, {"content-location": "/status/7"}),
+        Reply(0, {}, outcome("conflict", diagnostics=f"already running, see {RUNNING}.")),
+    ],
+)
+def test_an_export_that_runs_already_is_taken_over(status: int, reply: Reply) -> None:
+    assert next_state(ASKED, replace(reply, status_code=status)) == InProgress(RUNNING, "", 2.0)
+
+
+@pytest.mark.parametrize("text", ["an export is already running", "still in progress"])
+def test_an_export_that_runs_somewhere_is_waited_for(text: str) -> None:
+    reply = Reply(400, document=outcome("processing", diagnostics=text))
+
+    assert next_state(ASKED, reply) == Refused(
+        "an export is running already: HTTP 400 (processing)", 60
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "parameter"), [("_since cannot be read", "_since"), ("no (_type), please", "_type")]
+)
+def test_a_parameter_the_server_does_not_take_is_left_out(text: str, parameter: str) -> None:
+    asked = Requested(ASKED.url, ("_since", "_type"))
+    reply = Reply(400, document=outcome("not-supported", diagnostics=text))
+
+    state = next_state(asked, reply)
+
+    assert state == Unsupported(
+        parameter, f"the server does not take {parameter}: HTTP 400 (not-supported)"
+    )
+
+
+@pytest.mark.parametrize("text", ["_typeFilter", "my_since", "", "type"])
+def test_a_parameter_that_was_not_sent_cannot_be_left_out(text: str) -> None:
+    reply = Reply(400, document=outcome("not-supported", diagnostics=text))
+
+    assert isinstance(next_state(Requested(ASKED.url, ("_since", "_type")), reply), Failed)
+
+
+def test_a_status_url_that_was_escaped_as_html_is_read() -> None:
+    state = next_state(ASKED, Reply(202, {"content-location": "/status?a=1&amp;b=2"}))
+
+    assert isinstance(state, InProgress)
+    assert state.status_url == "https://a.org/status?a=1&b=2"
+
+
+def test_an_export_that_stands_still_is_asked_after_ever_more_rarely() -> None:
+    state = WAITING
+    for _ in range(20):
+        following = next_state(state, Reply(202, {"x-progress": "10%"}, retry_after_seconds=1))
+        assert isinstance(following, InProgress)
+        state = following
+
+    assert state.wait_seconds == LONGEST_IDLE_POLL_SECONDS
+
+
+def test_a_manifest_that_cannot_be_used_has_failed_and_says_what_to_do() -> None:
+    state = next_state(WAITING, Reply(200, document={"output": []}))
+
+    assert isinstance(state, Failed)
+    assert "no usable transactionTime" in state.reason
+    assert "→" in state.reason
+
+
 def test_a_poll_that_says_202_waits_on() -> None:
     reply = Reply(202, {"x-progress": "60%"}, retry_after_seconds=120)
 
@@ -97,7 +170,7 @@ def test_a_poll_that_says_200_is_complete() -> None:
     document = {"transactionTime": "2024-01-01T12:00:00Z", "output": []}
 
     assert next_state(WAITING, Reply(200, document=document)) == Completed(
-        Manifest(MONDAY, False, ()), document
+        Manifest(MONDAY, True, ()), document
     )
 
 
@@ -113,8 +186,8 @@ def test_a_transient_outcome_waits_on() -> None:
 
 
 @pytest.mark.parametrize("status", [404, 410])
-def test_an_export_the_server_forgot_has_failed(status: int) -> None:
-    assert next_state(WAITING, Reply(status)) == Failed("the server no longer knows this export")
+def test_an_export_the_server_forgot_is_lost(status: int) -> None:
+    assert next_state(WAITING, Reply(status)) == Lost()
 
 
 @pytest.mark.parametrize("status", [400, 500, 501])
@@ -161,11 +234,7 @@ STATES = st.just(ASKED) | st.builds(
 def test_whoever_waits_waits_a_while_but_not_for_ever(
     state: Requested | InProgress, reply: Reply
 ) -> None:
-    try:
-        following = next_state(state, reply)
-    except ProtocolError:
-        assert reply.status_code == 200
-        return
+    following = next_state(state, reply)
     if isinstance(following, InProgress | Refused):
         assert 0.5 <= following.wait_seconds <= LONGEST_POLL_SECONDS
 
@@ -176,7 +245,7 @@ def test_a_poll_never_forgets_where_to_ask(reply: Reply) -> None:
         return
     following = next_state(WAITING, reply)
 
-    assert isinstance(following, Failed) or (
+    assert isinstance(following, Failed | Lost) or (
         isinstance(following, InProgress) and following.status_url == WAITING.status_url
     )
 
