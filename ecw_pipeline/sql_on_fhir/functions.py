@@ -15,6 +15,8 @@ SAME = "same"  # the kind of argument 0
 ANY = "any"
 TEXT = "text"
 BOOLEAN = "boolean"
+PATTERN = "pattern"
+DIGITS = "digits"
 
 
 @dataclass(frozen=True)
@@ -22,8 +24,9 @@ class Function:
     """One row.
 
     Args:
-        takes: for each argument, the family it must be of (see `kinds.family`), or `ANY`;
-            a trailing ``*`` means it is wanted as a list.
+        takes: for each argument, the family it must be of (see `kinds.family`), or `ANY`,
+            a `PATTERN`, or `DIGITS` written in the path; a trailing ``*`` means it is wanted
+            as a list.
         gives: the kind that comes out, or `SAME`; a trailing ``*`` means a list.
         sql: from the arguments' SQL to the result's.
         least: how many arguments must be given; the others are left out.
@@ -85,17 +88,17 @@ FUNCTIONS: dict[str, Function] = {
     "endsWith": Function((TEXT, TEXT), BOOLEAN, "ends_with({0}, {1})".format),
     "contains": Function((TEXT, TEXT), BOOLEAN, "contains({0}, {1})".format),
     "indexOf": Function((TEXT, TEXT), "integer", "CAST(strpos({0}, {1}) - 1 AS INTEGER)".format),
-    "matches": Function((TEXT, TEXT), BOOLEAN, "regexp_matches({0}, {1}, 's')".format),
-    "matchesFull": Function((TEXT, TEXT), BOOLEAN, "regexp_full_match({0}, {1}, 's')".format),
+    "matches": Function((TEXT, PATTERN), BOOLEAN, "regexp_matches({0}, {1}, 's')".format),
+    "matchesFull": Function((TEXT, PATTERN), BOOLEAN, "regexp_full_match({0}, {1}, 's')".format),
     "replace": Function((TEXT, TEXT, TEXT), "string", texts.replace, repeats=True),
-    "replaceMatches": Function((TEXT, TEXT, TEXT), "string", texts.replace_matches),
+    "replaceMatches": Function((TEXT, PATTERN, TEXT), "string", texts.replace_matches),
     "split": Function((TEXT, TEXT), "string*", "str_split({0}, {1})".format),
     # Numbers
     "abs": Function((NUMBER,), SAME, "TRY(abs({0}))".format),
     "ceiling": Function((NUMBER,), "integer", "TRY_CAST(ceil({0}) AS INTEGER)".format),
     "floor": Function((NUMBER,), "integer", "TRY_CAST(floor({0}) AS INTEGER)".format),
     "truncate": Function((NUMBER,), "integer", "TRY_CAST(trunc({0}) AS INTEGER)".format),
-    "round": Function((NUMBER, NUMBER), NUMBER, numbers.rounded, least=1),
+    "round": Function((NUMBER, DIGITS), NUMBER, numbers.rounded, least=1),
 }  # fmt: skip
 
 # What the resolver writes itself; not callable from a path.

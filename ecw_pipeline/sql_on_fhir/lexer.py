@@ -46,7 +46,7 @@ _PATTERNS = (
     ("datetime", rf"@(?:T{_TIME}|{_DATE}(?:T(?:{_TIME}(?:Z|[+-]\d{{2}}:\d{{2}})?)?)?)"),
     ("number", r"\d+(?:\.\d+)?"),
     ("string", r"'(?:[^'\\]++|\\.)*+'"),
-    ("constant", r"%(?:[A-Za-z_][A-Za-z0-9_-]*|`(?:[^`\\]|\\.)*`|'(?:[^'\\]|\\.)*')"),
+    ("constant", r"%(?:[A-Za-z_][A-Za-z0-9_]*|`(?:[^`\\]|\\.)*`|'(?:[^'\\]|\\.)*')"),
     ("special", r"\$[a-z]+"),
     ("name", r"[A-Za-z_][A-Za-z0-9_]*"),
     ("delimited", r"`(?:[^`\\]|\\.)*`"),
@@ -102,7 +102,7 @@ def _content(group: str, text: str, at: int) -> str:
         return _unescaped(text[1:-1], at)
     if group == "constant":
         name = text[1:]
-        return _unescaped(name[1:-1], at) if name[0] in "`'" else name
+        return _unescaped(name[1:-1], at + 1) if name[0] in "`'" else name
     return text[1:] if group == "datetime" else text
 
 

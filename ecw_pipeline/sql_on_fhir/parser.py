@@ -54,6 +54,8 @@ BINDING_POWER = {
 }
 _UNARY_POWER = 11
 _WORDS = frozenset(word for word in BINDING_POWER if word.isalpha())
+_UNITS = ("year", "month", "week", "day", "hour", "minute", "second", "millisecond")
+_CALENDAR_UNITS = frozenset({*_UNITS, *(f"{unit}s" for unit in _UNITS)})
 _MAX_DEPTH = 60
 _MAX_TOKENS = 2_000
 
@@ -157,7 +159,7 @@ class _Parser:
 
     def _number(self, token: Token) -> Expression:
         unit = self.peek()
-        if unit.kind is TokenKind.STRING:
+        if unit.kind is TokenKind.STRING or any(map(unit.is_word, _CALENDAR_UNITS)):
             raise PathError("quantities with units are not supported: compare .value", unit.at)
         return Number(token.text, token.at)
 

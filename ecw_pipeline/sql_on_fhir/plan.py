@@ -4,7 +4,7 @@ The plan keeps the tree of the view's selects. Names, types and nullability of t
 known here, before any data; how rows are made in SQL is in `emitter` and `layout`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -58,6 +58,11 @@ class PlannedColumn:
     @property
     def name(self) -> str:
         return self.definition.name
+
+    @property
+    def is_untyped(self) -> bool:
+        """Whether it is always empty, of no type that anything says."""
+        return self.fhir_type is None and not self.definition.sql_type
 
 
 @dataclass(frozen=True)
@@ -188,6 +193,8 @@ class Planner:
 
     def _union(self, select: SelectDefinition, scope: Scope, depth: int, nulls: bool) -> Union:
         branches = tuple(self._select(branch, scope, depth, nulls) for branch in select.union)
+        types = {c.name: c for b in branches for c in columns_of(b) if not c.is_untyped}
+        branches = tuple(_typed_like(branch, types) for branch in branches)
         first = list(columns_of(branches[0]))
         for n, branch in enumerate(branches[1:], 1):
             where = f"{select.where}.unionAll[{n}]"
@@ -262,6 +269,9 @@ class Planner:
         if declared not in PRIMITIVES and structure.type_structure(declared) is None:
             hint = did_you_mean(declared, PRIMITIVES)
             self._problems.add(f"{definition.where}.type", f"{declared} is not a FHIR type{hint}")
+        elif declared == "string" and found not in {*PRIMITIVES, ANYTHING}:
+            message = f"its path gives {found}, so column {definition.name} holds JSON as text"
+            self._problems.warn(f"{definition.where}.type", message, definition.path, 0)
         elif not accepts(declared, found):
             self._problems.add(
                 f"{definition.where}.type",
@@ -319,6 +329,24 @@ class Planner:
                 self._problems.add(column.definition.where, message)
         if not seen:
             self._problems.add("select", "the view has no columns")
+
+
+def _typed_like(rows: Rows, types: Mapping[str, PlannedColumn]) -> Rows:
+    """Rows whose columns that are always empty have the types that other branches give them."""
+
+    def typed(column: PlannedColumn) -> PlannedColumn:
+        model = types.get(column.name)
+        if model is None or not column.is_untyped:
+            return column
+        return replace(column, fhir_type=model.fhir_type, sql_type=model.sql_type)
+
+    def part_typed(part: Part) -> Part:
+        if isinstance(part, Rows):
+            return _typed_like(part, types)
+        return Union(tuple(_typed_like(branch, types) for branch in part.branches))
+
+    columns = tuple(map(typed, rows.columns))
+    return replace(rows, columns=columns, parts=tuple(map(part_typed, rows.parts)))
 
 
 def _is_root(node: Node) -> bool:

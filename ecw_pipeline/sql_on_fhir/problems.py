@@ -4,6 +4,7 @@ Every stage adds to one `Problems` list and goes on; the compiler raises once, w
 """
 
 import difflib
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -95,7 +96,14 @@ def _caret_lines(path: str, at: int) -> list[str]:
     excerpt = _printable(path[start:end])
     before = "…" if start else ""
     after = "…" if end < len(path) else ""
-    return [f"    {before}{excerpt}{after}", f"    {' ' * (len(before) + at - start)}^"]
+    left = " " * (len(before) + _columns(path[start:at]))
+    return [f"    {before}{excerpt}{after}", f"    {left}^"]
+
+
+def _columns(text: str) -> int:
+    """How many columns of a terminal a text takes."""
+    wide = sum(unicodedata.east_asian_width(c) in "WF" for c in text)
+    return len(text) + wide - sum(unicodedata.combining(c) > 0 for c in text)
 
 
 def _printable(text: str) -> str:

@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from ecw_pipeline.fhir import structure
-from ecw_pipeline.sql_on_fhir import operators, special_forms, syntax
-from ecw_pipeline.sql_on_fhir.functions import ANY, FUNCTIONS, SAME, Function
+from ecw_pipeline.sql_on_fhir import operators, patterns, special_forms, syntax
+from ecw_pipeline.sql_on_fhir.constants import Constant
+from ecw_pipeline.sql_on_fhir.functions import ANY, DIGITS, FUNCTIONS, PATTERN, SAME, Function
 from ecw_pipeline.sql_on_fhir.ir import (
     Apply,
     Choice,
@@ -23,8 +24,8 @@ from ecw_pipeline.sql_on_fhir.ir import (
     Variable,
 )
 from ecw_pipeline.sql_on_fhir.kinds import ANYTHING, INTEGERS, NUMBER, PRIMITIVES, family
+from ecw_pipeline.sql_on_fhir.literals import written
 from ecw_pipeline.sql_on_fhir.problems import PathError, Problems, did_you_mean
-from ecw_pipeline.sql_on_fhir.view_definition import Constant
 
 _PRIMITIVE_ELEMENTS = {
     "id": structure.Element("id", "string", False),
@@ -32,7 +33,6 @@ _PRIMITIVE_ELEMENTS = {
 }
 # DuckDB plans twice as long for every lambda inside a lambda; iterations count too.
 MAX_LAMBDAS = 10
-_ENVIRONMENT = {"resource": None, "rootResource": None, "context": None}
 _URLS = {
     "sct": "http://snomed.info/sct",
     "loinc": "http://loinc.org",
@@ -45,16 +45,25 @@ TOP_POSITION = Position()
 
 @dataclass(frozen=True)
 class Scope:
-    """What ``$this``, ``$index`` and ``%rowIndex`` are, and how many lambdas are around."""
+    """What ``$this``, ``$index`` and ``%rowIndex`` are, and how many lambdas are around.
+
+    ``context`` is the focus the whole path started at, when that is another.
+    """
 
     focus: Node
     row_index: Node = TOP_POSITION
     index: Node | None = None
     depth: int = 0
+    context: Node | None = None
+
+    @property
+    def start(self) -> Node:
+        return self.context or self.focus
 
     def entered(self, item: Node, index: Node) -> "Scope":
         """The scope inside a function's argument that is evaluated per item."""
-        return replace(self, focus=item, index=index, depth=self.depth + 1)
+        depth = self.depth + 1
+        return replace(self, focus=item, index=index, depth=depth, context=self.start)
 
 
 class Resolver:
@@ -111,7 +120,7 @@ class Resolver:
                         "$index has a meaning only inside where() and the like", expression.at
                     )
                 return scope.index
-        return _written(expression)
+        return written(expression)
 
     # Navigation
 
@@ -133,6 +142,8 @@ class Resolver:
         known = structure.type_structure(source.kind)
         if known is None or source.shape is None:
             raise PathError(f"{source.kind} has no elements", at)
+        if source.kind == structure.ANY_RESOURCE and name not in known.elements:
+            raise PathError(f"`{name}` of which resource? Choose one with ofType(…)", at)
         if name in known.choices:
             return Choice(source, name, source.is_many)
         if name not in known.elements:
@@ -205,16 +216,17 @@ class Resolver:
         name = expression.name
         if name == "rowIndex":
             return scope.row_index
-        if name in _ENVIRONMENT:
+        if name in {"resource", "rootResource"}:
             return self.root
-        if name in _URLS:
+        if name == "context":
+            return scope.start
+        if name in _URLS and name not in self._constants:
             return Value(_URLS[name], "string")
         if name not in self._constants:
             hint = did_you_mean(name, self._constants)
             raise PathError(f"constant %{name} is not defined in this view{hint}", expression.at)
         constant = self._constants[name]
-        kind = constant.fhir_type if constant.fhir_type in PRIMITIVES else "string"
-        return Value(str(constant.value) if kind == "decimal" else constant.value, kind)
+        return Value(constant.value, constant.fhir_type)
 
     def _indexed(self, expression: syntax.Indexer, scope: Scope) -> Node:
         source = self.resolve(expression.source, scope)
@@ -262,7 +274,9 @@ class Resolver:
         )
 
     def _argument(self, node: Node, takes: str, name: str, at: int) -> Node:
-        wanted = takes.rstrip("*")
+        if complaint := _WRITTEN[takes](node) if takes in _WRITTEN else "":
+            raise PathError(f"{name}(): {complaint}", at)
+        wanted = _FAMILIES.get(takes, takes.rstrip("*"))
         node = self.many(node) if takes.endswith("*") else self.one(node, at)
         if wanted == ANY:
             return node
@@ -330,35 +344,18 @@ class Resolver:
         return Map(node, "each", "", Apply(function, (item,), kind), kind, None)
 
 
-def _written(expression: syntax.Expression) -> Node:
-    match expression:
-        case syntax.Text(value=value):
-            return Value(value, "string")
-        case syntax.Truth(value=truth):
-            return Value(truth, "boolean")
-        case syntax.Number(digits=digits):
-            return _number(digits)
-        case syntax.Moment():
-            return _moment(expression)
-    return Empty()
+def _not_a_pattern(node: Node) -> str:
+    """What is wrong with a pattern that is written in the view."""
+    return patterns.why_not(str(node.value)) if isinstance(node, Value) else ""
 
 
-def _number(digits: str) -> Node:
-    if "." in digits:
-        return Value(digits, "decimal")
-    if int(digits[:20]) > 2**31 - 1:
-        return Value(digits, "decimal")
-    return Value(int(digits), "integer")
+def _not_digits(node: Node) -> str:
+    is_written = isinstance(node, Value) and node.kind in INTEGERS
+    return "" if is_written else "write the number of digits as a number"
 
 
-def _moment(moment: syntax.Moment) -> Node:
-    text = moment.text
-    day, _, clock = text.partition("T")
-    if clock and clock.count(":") < 2 + ("+" in clock or "-" in clock):
-        raise PathError("write the time to the second: @2024-01-31T12:00:00Z", moment.at)
-    if not day:
-        return Value(clock, "time")
-    return Value(text.rstrip("T"), "dateTime" if "T" in text else "date")
+_WRITTEN = {PATTERN: _not_a_pattern, DIGITS: _not_digits}
+_FAMILIES = {PATTERN: "text", DIGITS: NUMBER}
 
 
 def _arity(row: Function) -> str:

@@ -26,7 +26,8 @@ def replace_matches(text: str, pattern: str, new: str) -> str:
 
 
 def join(items: str, separator: str = "''") -> str:
-    return f"CASE WHEN len({items}) > 0 THEN array_to_string({items}, {separator}) END"
+    between = separator if separator.startswith("'") else f"coalesce({separator}, '')"
+    return f"CASE WHEN len({items}) > 0 THEN array_to_string({items}, {between}) END"
 
 
 def folded(text: str) -> str:

@@ -8,9 +8,9 @@ Source: SQL on FHIR 2.0 and 3.0-ballot, "ViewDefinition".
 import re
 from collections.abc import Mapping, Set
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any
 
+from ecw_pipeline.sql_on_fhir.constants import Constant, ConstantError, read_constant
 from ecw_pipeline.sql_on_fhir.problems import Problems, did_you_mean
 
 MAX_SELECT_DEPTH = 100
@@ -29,15 +29,6 @@ _OF_SELECT = {*_EVERYWHERE, *_DIRECTIVES, "column", "select", "unionAll"}
 _OF_COLUMN = _EVERYWHERE | {"name", "path", "description", "collection", "type", "tag", "tags"}
 _SHOWN_OF_KEY = 80
 _OF_CONDITION = _EVERYWHERE | {"path", "description"}
-
-
-@dataclass(frozen=True)
-class Constant:
-    """``%name``: its FHIR type and its value as text, or a bool or an int."""
-
-    name: str
-    fhir_type: str
-    value: str | bool | int
 
 
 @dataclass(frozen=True)
@@ -141,15 +132,11 @@ class _Reader:
         if len(values) != 1:
             self._problems.add(where, f"constant {name} needs exactly one value[x]")
             return Constant(name, "string", "")
-        kind = values[0].removeprefix("value")
-        value = item[values[0]]
-        if not isinstance(value, str | bool | int | float | Decimal):
-            self._problems.add(where, f"{values[0]} must be a primitive value")
-        return Constant(
-            name,
-            kind[:1].lower() + kind[1:],
-            value if isinstance(value, bool | int | str) else str(value),
-        )
+        try:
+            return read_constant(name, values[0], item[values[0]])
+        except ConstantError as error:
+            self._problems.add(f"{where}.{values[0]}", str(error))
+            return Constant(name, "string", "")
 
     def select(self, item: Any, where: str, depth: int) -> SelectDefinition:
         if depth > MAX_SELECT_DEPTH:

@@ -27,6 +27,11 @@ from ecw_pipeline_tests.sql_on_fhir.plain_types import elements, is_primitive, i
 from ecw_pipeline_tests.sql_on_fhir.plain_values import Item, boolean, integer, item_of
 
 __all__ = ["Reading", "SeveralError", "read"]
+URLS = {
+    "ucum": "http://unitsofmeasure.org",
+    "loinc": "http://loinc.org",
+    "sct": "http://snomed.info/sct",
+}
 SYSTEM_TYPES = {"String", "Boolean", "Integer", "Decimal", "Date", "DateTime", "Time"}
 read = cache(read_path)
 
@@ -88,7 +93,7 @@ class Reading:
                 return [self.resource]
             case "context":
                 return self.context
-        return [self.constants[name]]
+        return [self.constants.get(name) or Item(URLS[name], "string")]
 
     # Elements
 
@@ -115,7 +120,7 @@ class Reading:
             return COLLECTION_OPERATORS[operator](items, others)
         a, b = one(items), one(others)
         if operator == "&":
-            return text((a.value if a else "") + (b.value if b else ""))
+            return text("".join(values.text_of(item) or "" for item in (a, b) if item))
         if a is None or b is None:
             return []
         if operator in COMPARISONS:

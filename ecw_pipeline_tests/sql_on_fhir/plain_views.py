@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from decimal import localcontext
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -17,8 +18,9 @@ def plain_rows(
     view: Mapping[str, Any], resources: Iterable[Mapping[str, Any]], *, is_eager: bool = False
 ) -> list[dict[str, Items | None]]:
     """The rows of a view; a column holds its items, or None in a row of nulls."""
-    rows = unread_rows(view, resources, is_eager)
-    return [{name: read_items() for name, read_items in row.items()} for row in rows]
+    with localcontext(prec=80):
+        rows = unread_rows(view, resources, is_eager)
+        return [{name: read_items() for name, read_items in row.items()} for row in rows]
 
 
 def unread_rows(

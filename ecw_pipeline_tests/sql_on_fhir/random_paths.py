@@ -24,7 +24,7 @@ FAMILIES = {
 FAMILY_OF = {kind: family for family, kinds in FAMILIES.items() for kind in kinds}
 LITERALS = {
     "text": ("'a'", "'b'", "'A B'", "''", "'1'", r"'O\'Neil'", "%word", r"'2020-03'", "'true'"),
-    "integer": ("0", "1", "2", "-1", "%count", "%rowIndex"),
+    "integer": ("0", "1", "2", "-1", "%count", "(%rowIndex + 0)"),
     "decimal": ("1.0", "0.10", "-2.5", "3.125", "%amount"),
     "boolean": ("true", "false", "%yes"),
     "moment": ("@2020", "@2020-02-29", "@2020-02-29T23:30:00Z", "@2020-03-01T00:30:00.250+01:00",

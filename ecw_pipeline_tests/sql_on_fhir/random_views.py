@@ -68,6 +68,8 @@ def union(writer: Writer, kind: str, name: str) -> list[Json]:
 
 def column(writer: Writer, kind: str, name: str) -> Json:
     family = writer.pick(tuple(FAMILIES))
+    if writer.number(9) == 0:
+        return {"name": name, "path": "%rowIndex"}
     if writer.number(2) == 0:
         return {"name": name, "path": writer.list_of(family, kind, 2), "collection": True}
     return {"name": name, "path": writer.one(family, kind, 3)}

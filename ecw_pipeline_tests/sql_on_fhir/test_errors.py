@@ -1,10 +1,11 @@
 """A wrong view is refused with all of its problems, each pointing at its place."""
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from ecw_pipeline.sql_on_fhir.compiler import ViewError, compile_view
+from ecw_pipeline.sql_on_fhir.compiler import ViewError, compile_view, run_view
 
 
 def refused(view: Any, **options: bool) -> ViewError:
@@ -36,6 +37,21 @@ def test_a_caret_stands_under_the_character() -> None:
     assert "did you mean `first`?" in lines[1]
 
 
+@pytest.mark.parametrize("before", ["'患者' & ", "'e\u0301' & ", "'😀' & "])
+def test_a_caret_stands_under_the_character_on_a_terminal(before: str) -> None:
+    path = before + "frist()"
+    shown, caret = str(refused(view_of(path))).splitlines()[-2:]
+
+    columns = {"'患者' & ": 4, "'e\u0301' & ": 1, "'😀' & ": 2}[before] + len("'' & ")
+    assert (shown, caret) == (f"    {path}", " " * (4 + columns) + "^")
+
+
+def test_a_caret_stands_under_the_escape_that_is_none() -> None:
+    path = "status = %`a\\q`"
+    (problem,) = refused(view_of(path)).problems
+    assert problem.at == path.index("\\")
+
+
 def test_a_long_path_shows_only_the_part_that_matters() -> None:
     error = refused(view_of("'" + "x" * 1_000_000 + "' + @@"))
     assert len(str(error)) < 500
@@ -64,6 +80,21 @@ def test_a_long_path_shows_only_the_part_that_matters() -> None:
         ("'a\\q'", "unknown escape"),
         ("(status", "expected )"),
         ("status status", "unexpected 'status'"),
+        ("5 days", "quantities with units"),
+        ("@2024-02-30", "there is no such date"),
+        ("@T25:00:00", "there is no such date or time"),
+        ("'a'.matches('(?=a)')", "matches(): invalid perl operator: (?="),
+        ("'a'.replaceMatches('(', '')", "missing )"),
+        ("1.25.round(id.length())", "write the number of digits as a number"),
+        ("contained.name", "Choose one with ofType"),
+        ("component.count().min()", "aggregate in SQL over the table"),
+        ("component.count().sqrt()", "compute it in SQL over the table"),
+        ("iif(true, 1, 'a')", "integer and string cannot be in one collection or column"),
+        ("1 | 'a'", "integer and string cannot be in one collection or column"),
+        ("id in component", "in cannot compare id with ObservationComponent"),
+        ("value.is(Quantitty)", "did you mean `Quantity`?"),
+        ("%resource", "a resource is not a value"),
+        ("%`a\\qb`", "unknown escape"),
     ],
 )
 def test_a_bad_path_is_explained(path: str, says: str) -> None:
@@ -151,11 +182,62 @@ def test_the_json_name_of_a_choice_is_accepted_with_a_warning() -> None:
         ({"select": [{"forEach": "code", "repeat": ["code"]}]}, "cannot stand in one select"),
         ({"where": [{"path": "status"}]}, "expected true or false"),
         ({"constant": [{"name": "x"}]}, "exactly one value[x]"),
+        ({"constant": [{"name": "rowIndex", "valueInteger": 1}]}, "has a meaning already"),
+        ({"constant": [{"name": "x", "valueQuantity": {}}]}, "not a primitive type of FHIR"),
+        ({"constant": [{"name": "x", "valueInteger": 1.5}]}, "constant x is no integer: '1.5'"),
+        ({"constant": [{"name": "x", "valueInteger": 2**31}]}, "is no integer"),
+        ({"constant": [{"name": "x", "valueDate": "2024-1"}]}, "is no date"),
+        ({"constant": [{"name": "x", "valueCode": 5}]}, "is no code"),
+        ({"constant": [{"name": "x", "valueBoolean": "yes"}]}, "is no boolean"),
+        ({"constant": [{"name": "x", "valueDecimal": True}]}, "is no decimal"),
         ({"constant": [{"name": "x", "valueCode": "a"}, {"name": "x", "valueCode": "b"}]}, "twice"),
     ],
 )
 def test_a_bad_view_is_explained(change: dict[str, Any], says: str) -> None:
     assert says in str(refused(view_of("id") | change))
+
+
+@pytest.mark.parametrize(
+    ("constant", "path", "value"),
+    [
+        ({"valueInteger": "24"}, "%x + 1", 25),
+        ({"valueBoolean": "true"}, "%x.not()", False),
+        ({"valueDecimal": 1.5}, "%x * 2", Decimal(3)),
+        ({"valueInteger64": "9007199254740993"}, "%x + 1", 9007199254740994),
+        ({"valueInstant": "2024-01-01T00:00:00Z"}, "%x > @2023", True),
+    ],
+)
+def test_a_constant_is_of_its_type(constant: dict[str, Any], path: str, value: Any) -> None:
+    view = view_of(path) | {"constant": [{"name": "x", **constant}]}
+    rows = run_view(view, [{"resourceType": "Observation", "id": "o"}]).rows
+    assert rows == [{"c0": value}]
+
+
+def test_a_constant_may_be_named_like_a_known_system() -> None:
+    view = view_of("%loinc", "%sct") | {"constant": [{"name": "loinc", "valueUri": "mine"}]}
+    rows = run_view(view, [{"resourceType": "Observation", "id": "o"}]).rows
+    assert rows == [{"c0": "mine", "c1": "http://snomed.info/sct"}]
+
+
+def test_a_complex_element_declared_a_string_is_json_with_a_warning() -> None:
+    column = {"name": "c", "path": "code", "type": "string"}
+    view = {"resource": "Observation", "select": [{"column": [column]}]}
+    resource = {"resourceType": "Observation", "id": "o", "code": {"text": "x"}}
+
+    assert "holds JSON as text" in compile_view(view).warnings[0]
+    assert run_view(view, [resource]).rows == [{"c": '{"text":"x"}'}]
+
+
+def test_a_branch_without_a_column_may_say_so_with_nothing() -> None:
+    branches = [
+        {"column": [{"name": "a", "path": "{}"}]},
+        {"unionAll": [{"column": [{"name": "a", "path": "active"}]}]},
+    ]
+    view = {"resource": "Patient", "select": [{"unionAll": branches}]}
+    patient = {"resourceType": "Patient", "id": "p", "active": True}
+
+    assert compile_view(view).columns[0].sql_type == "BOOLEAN"
+    assert [row["a"] for row in run_view(view, [patient]).rows] == [None, True]
 
 
 def test_something_that_is_no_view_at_all_is_refused() -> None:

@@ -1,0 +1,158 @@
+"""Rules of FHIRPath that are easily got wrong, each with what it says."""
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from ecw_pipeline_tests.sql_on_fhir.test_functions import PATIENT, value_of
+
+Cases = list[tuple[str, Any]]
+
+EMPTY_IN_EMPTY_OUT: Cases = [
+    ("'abc'.substring({})", None),
+    ("'abc'.substring(1, {})", "bc"),  # as if no length was given
+    ("'abc'.startsWith({})", None),
+    ("'abc' & {}", "abc"),
+    ("'abc' + {}", None),
+    ("{}.count()", 0),
+    ("{}.allTrue()", True),
+    ("{}.anyTrue()", False),
+    ("{}.isDistinct()", True),
+    ("{}.subsetOf(name)", True),
+    ("name.subsetOf({})", False),
+    ("name.given.join({})", "BeaCy"),
+    ("{} in name.given", None),
+    ("'Bea' in {}", False),
+    ("{} = {}", None),
+    ("{} ~ {}", True),
+    ("gender is code", None),
+    ("deceased is boolean", None),
+    ("gender.convertsToInteger()", None),
+    ("{}.not()", None),
+    ("true and {}", None),
+    ("false and {}", False),
+    ("true or {}", True),
+    ("{} xor true", None),
+    ("{} implies true", True),
+]
+POSITIONS: Cases = [
+    ("name[-1].family", None),
+    ("name[5].family", None),
+    ("name[name.count() - 1].family", "Smith"),
+    ("name.skip(-1).count()", 2),
+    ("name.take(-1).count()", 0),
+    ("'abc'.substring(-1)", None),
+]
+NUMBERS: Cases = [
+    ("iif(true, 1, 1.5)", Decimal(1)),
+    ("iif(true, telecom.rank.first(), 7)", 2),
+    ("3 * 2", 6),
+    ("2147483647 * 2", None),
+    ("(-2147483647 - 1).abs()", None),
+    ("-(-2147483647 - 1)", None),
+    ("0.3 div 0.1", 3),
+    ("5.5 mod 0.7", Decimal("0.6")),
+    ("-7 div 2", -3),
+    ("-7 mod 2", -1),
+    ("1 div 0", None),
+    ("1.25.round(1)", Decimal("1.3")),
+    ("(-2.5).round()", Decimal(-3)),
+    ("1.0 ~ 1.04", True),  # to the digits of the less precise
+    ("1.1 ~ 1.14", True),
+    ("1.1 ~ 1.2", False),
+    ("(1 | 1.0 | 2).count()", 2),
+    ("1 in (1.00 | 2.0)", True),
+]
+MOMENTS: Cases = [
+    ("@2012 = @2012-01", None),
+    ("@2012 != @2013-01", True),
+    ("@2012-01-31 < @2012-02", True),
+    ("@2012-01 <= @2012-01-31", None),
+    ("@2012-01 <= @2012-01", True),
+    ("@2012-01 ~ @2012", False),
+    ("@2024-01-01T01:00:00+02:00 = @2023-12-31T23:00:00Z", True),
+    ("@2024-01-01T10:00:00Z < @2024-01-01T10:00:00.5Z", True),
+    ("@2024-01-01T01:00:00+02:00 in (@2023-12-31T23:00:00Z | @2020)", True),
+    ("(@2024-01-01T01:00:00+02:00 | @2023-12-31T23:00:00.000Z).count()", 1),
+    ("(@2012 | @2012-01).count()", 2),
+    ("(@2012 | @2013) = (@2012-05 | @2013)", None),
+    ("(@2012 | @2013) = (@2012-05 | @2014)", False),
+    ("(@2012 | @2013) = @2012", False),
+    ("@T10:00:00 = @T10:00:00.000", True),
+    ("birthDate >= '1979'", True),
+    ("birthDate.toDateTime()", "1980-05"),
+]
+SETS: Cases = [
+    ("name.given.intersect('Cy' | 'Zed')", "Cy"),
+    ("name.given.exclude('Cy')", "Bea"),
+    ("name.given.subsetOf('Cy' | 'Bea' | 'Zed')", True),
+    ("name.given.supersetOf('Cy')", True),
+    ("(name.given | 'Zed').count()", 3),
+    ("(name.given | name.given).count()", 2),
+    ("name.given.combine(name.given).count()", 4),
+    ("('b' | 'A') ~ ('a' | 'B')", True),
+    ("('b' | 'A') = ('A' | 'b')", False),
+    ("name.given = 'Bea'", False),
+    ("name = name", True),
+]
+CONVERSIONS: Cases = [
+    ("'true'.toInteger()", None),
+    ("true.toInteger()", 1),
+    ("1.5.toInteger()", None),
+    ("' 1'.toDecimal()", None),
+    ("'1e3'.toDecimal()", None),
+    ("'+1.50'.toDecimal()", Decimal("1.5")),
+    ("2.toBoolean()", None),
+    ("1.0.toBoolean()", True),
+    ("'Y'.toBoolean()", True),
+    ("'2020-02-30'.toDate()", None),
+    ("'2020-02-28T10:00:00Z'.toDate()", None),
+    ("'2020-02'.toDate()", "2020-02"),
+    ("@2020-02-28T10:00:00Z.toDate()", "2020-02-28"),
+    ("'24:00:00'.toTime()", None),
+    ("1.10.toString()", "1.10"),
+    ("'1.5'.convertsToInteger()", False),
+    ("'1.5'.convertsToDecimal()", True),
+]
+TEXT: Cases = [
+    ("'abc'.replace('', '-')", "-a-b-c-"),
+    ("'2024-05'.replaceMatches('(.*)-(.*)', '$2/$1')", "05/2024"),
+    (r"'a'.replaceMatches('a', '\\')", "\\"),
+    ("'abc'.indexOf('')", 0),
+    ("'A\tb' ~ 'a B'", True),
+    ("'😀a'.substring(1)", "a"),
+    ("'😀'.length()", 1),
+    ("active & 1", "true1"),
+]
+TYPES: Cases = [
+    ("id is string", True),
+    ("id is System.String", True),
+    ("id.ofType(string)", "p1"),
+    ("$this is DomainResource", True),
+    ("multipleBirth is integer", True),
+    ("multipleBirth is boolean", False),
+    ("extension.value.ofType(string)", None),
+    ("name.given.hasValue()", False),  # only one value has a value
+    ("name.hasValue()", False),
+    ("multipleBirth.hasValue()", True),
+]
+SCOPES: Cases = [
+    ("name.where($index = 1).family", "Smith"),
+    ("name.where(%context.active).count()", 2),
+    ("name.select(given.where($this.length() > %resource.id.length())).first()", "Bea"),
+    ("contained.where(id = 'o').id", "o"),
+    ("extension(extension.url.first()).url", "size"),  # the url is the patient's, not the item's
+]
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        *EMPTY_IN_EMPTY_OUT, *POSITIONS, *NUMBERS, *MOMENTS, *SETS, *CONVERSIONS, *TEXT, *TYPES,
+        *SCOPES,
+    ],
+)  # fmt: skip
+def test_a_rule(path: str, expected: Any) -> None:
+    value = value_of(path, PATIENT)
+    assert (value, type(value)) == (expected, type(expected))
