@@ -71,6 +71,7 @@ class ConnectionSettings(BaseModel):
     resource_types: tuple[str, ...] = ()
     scopes: str = ""
     windows: tuple[str, ...] = ()
+    file_hosts: tuple[str, ...] = ()
 
     _types = field_validator("resource_types", mode="before")(_type_list)
     _connection_id = field_validator("connection_id")(_folder_name)
@@ -104,6 +105,9 @@ class Settings(BaseSettings):
         (), validation_alias="ECW_RESOURCE_TYPES"
     )
     windows: Annotated[tuple[str, ...], NoDecode] = Field((), validation_alias="ECW_RATE_WINDOWS")
+    file_hosts: Annotated[tuple[str, ...], NoDecode] = Field((), validation_alias="ECW_FILE_HOSTS")
+    max_file_megabytes: int = Field(65_536, gt=0, validation_alias="ECW_MAX_FILE_MEGABYTES")
+    max_unpacked_ratio: int = Field(300, gt=0, validation_alias="ECW_MAX_UNPACKED_RATIO")
     view_definitions: Path | None = Field(None, validation_alias="ECW_VIEW_DEFINITIONS")
     export_deadline_minutes: float = Field(
         180.0, gt=0, le=MINUTES_OF_A_YEAR, validation_alias="ECW_EXPORT_DEADLINE_MINUTES"
@@ -114,9 +118,9 @@ class Settings(BaseSettings):
     _connection_id = field_validator("connection_id")(_folder_name)
     _start = field_validator("partitions_start")(_day)
 
-    @field_validator("windows", mode="before")
+    @field_validator("windows", "file_hosts", mode="before")
     @classmethod
-    def _window_list(cls, value: object) -> object:
+    def _text_list(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
 
     @classmethod

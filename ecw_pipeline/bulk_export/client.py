@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx
 
 from ecw_pipeline.bulk_export import download
+from ecw_pipeline.bulk_export.limits import Limits
 from ecw_pipeline.bulk_export.messages import ExportRequest, Reply, joined_pages, next_page
 from ecw_pipeline.bulk_export.protocol import ExportState, InProgress, Requested, next_state
 from ecw_pipeline.errors import ProtocolError, TemporaryError
@@ -100,7 +101,10 @@ class BulkExportClient:
         headers = {"Accept": "application/json"}
         with network_errors(url):
             reply = self._session.http.get(
-                url, headers=headers, auth=self._session.auth, extensions=ONCE
+                url,
+                headers=headers,
+                auth=self._session.auth,
+                extensions=ONCE | self._session.own_hosts,
             )
         return self._read(reply)
 
@@ -124,9 +128,11 @@ class BulkExportClient:
         """A file that is there already; see `download.kept`."""
         return download.kept(stem)
 
-    def download(self, url: str, stem: Path, *, with_token: bool) -> download.Downloaded:
+    def download(
+        self, url: str, stem: Path, limits: Limits, *, with_token: bool
+    ) -> download.Downloaded:
         """Fetch one file; see `download.download`."""
-        return download.download(self._session, url, stem, with_token=with_token)
+        return download.download(self._session, url, stem, limits, with_token=with_token)
 
     def cancel(self, status_url: str) -> bool:
         """Tell the server that nobody will read the export; whether it agreed.

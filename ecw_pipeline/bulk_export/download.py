@@ -1,24 +1,30 @@
-"""One file from the server to the disk: streamed, kept as received, whole or absent."""
+"""One file from the server to the disk: streamed, kept as received, whole or absent.
 
-import hashlib
+A connection that breaks leaves a `.part`, which is resumed where the server can; see `partial.py`.
+"""
+
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
+from typing import BinaryIO
 
 import httpx
 
-from ecw_pipeline.errors import ProtocolError, TemporaryError
+from ecw_pipeline.bulk_export.limits import SLOWEST_BYTES_PER_MINUTE, Limits
+from ecw_pipeline.bulk_export.partial import PACKED, PLAIN, Partial
+from ecw_pipeline.clock import Clock
+from ecw_pipeline.errors import EcwError, ProtocolError, TemporaryError
 from ecw_pipeline.fhir_client.session import Session
 from ecw_pipeline.fhir_client.transport import (
     network_errors,
     require_not_busy,
     require_safe_url,
 )
-from ecw_pipeline.files import finished_file, sha256_of
+from ecw_pipeline.files import machine_errors, sha256_of
 
-CHUNK_BYTES = 1 << 16
-GZIP_MAGIC = b"\x1f\x8b"
-PLAIN, PACKED = ".ndjson", ".ndjson.gz"
+PATIENCE = timedelta(minutes=1)
 
 
 @dataclass(frozen=True)
@@ -30,28 +36,41 @@ class Downloaded:
     size_bytes: int
 
 
-def download(session: Session, url: str, stem: Path, *, with_token: bool) -> Downloaded:
+def download(
+    session: Session, url: str, stem: Path, limits: Limits, *, with_token: bool
+) -> Downloaded:
     """Fetch ``url`` to ``<stem>.ndjson`` or, where the bytes are gzip, ``<stem>.ndjson.gz``.
 
     The token is sent only ``with_token``, and httpx drops it when another origin takes over;
-    what a redirect may lead to is `HttpsOnly`'s to say.
+    where an address or a redirect may lead is the session's to say.
 
     Raises:
-        TemporaryError: the link expired or the connection broke; asking again may help.
-        ProtocolError: the server refused the file, or its address is not https.
+        TemporaryError: the link expired, the connection broke or crawled, or the file came
+            damaged; asking again may help.
+        ProtocolError: the server refused the file, it is out of all proportion, or its address
+            is not to be asked.
         MachineError: the disk is full.
 
     Source: Bulk Data Access, "File Request".
     """
     require_safe_url(url)
-    headers = {"Accept": "application/fhir+ndjson", "Accept-Encoding": "gzip"}
+    part = Partial(stem, limits)
+    headers = {"Accept": "application/fhir+ndjson", "Accept-Encoding": "gzip", **part.headers()}
     auth = session.auth if with_token else httpx.Auth()
     with (
         network_errors(url),
-        session.http.stream("GET", url, headers=headers, auth=auth, follow_redirects=True) as reply,
+        session.http.stream(
+            "GET",
+            url,
+            headers=headers,
+            auth=auth,
+            follow_redirects=True,
+            extensions=session.own_hosts,
+        ) as reply,
     ):
-        _require_whole_body(reply)
-        return _store(reply, stem)
+        _require_body(reply, part)
+        path, sha256 = _store(reply, part, stem, session.clock)
+        return Downloaded(path, sha256, part.size_bytes)
 
 
 def kept(stem: Path) -> Downloaded | None:
@@ -62,33 +81,65 @@ def kept(stem: Path) -> Downloaded | None:
     return None
 
 
-def _store(reply: httpx.Response, stem: Path) -> Downloaded:
-    chunks = reply.iter_raw(CHUNK_BYTES)
-    first = next(chunks, b"")
-    path = stem.with_name(stem.name + (PACKED if first.startswith(GZIP_MAGIC) else PLAIN))
-    digest = hashlib.sha256()
-    size_bytes = 0
-    with finished_file(path) as stream:
-        for chunk in _chain(first, chunks):
-            digest.update(chunk)
-            size_bytes += len(chunk)
-            stream.write(chunk)
-    return Downloaded(path, digest.hexdigest(), size_bytes)
+def _store(reply: httpx.Response, part: Partial, stem: Path, clock: Clock) -> tuple[Path, str]:
+    with machine_errors(stem), _kept_or_not(part), part.open(reply) as stream:
+        _copy(reply, part, stream, clock)
+        return part.finish(stream)
 
 
-def _chain(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
-    yield first
-    yield from rest
+@contextmanager
+def _kept_or_not(part: Partial) -> Iterator[None]:
+    """Keep what came over a connection that broke; of a file that is no good, or no room, none."""
+    try:
+        yield
+    except (httpx.RequestError, _CrawlingError):
+        part.keep_if_resumable()
+        raise
+    except (EcwError, OSError):
+        part.forget()
+        raise
 
 
-def _require_whole_body(reply: httpx.Response) -> None:
+class _CrawlingError(TemporaryError):
+    """The body comes too slowly."""
+
+
+def _copy(reply: httpx.Response, part: Partial, stream: BinaryIO, clock: Clock) -> None:
+    since, before = clock.now(), part.size_bytes
+    for chunk in reply.iter_raw():
+        part.take(chunk)
+        stream.write(chunk)
+        now = clock.now()
+        if now - since >= PATIENCE:
+            if part.size_bytes - before < SLOWEST_BYTES_PER_MINUTE:
+                raise _CrawlingError(
+                    f"{reply.url.host} sends a file at less than"
+                    f" {SLOWEST_BYTES_PER_MINUTE >> 10} KB a minute",
+                    "run again: what has come is kept if the server lets it be resumed",
+                )
+            since, before = now, part.size_bytes
+
+
+def _require_body(reply: httpx.Response, part: Partial) -> None:
     require_not_busy(reply)
     if reply.status_code in (404, 410):
         raise TemporaryError(
             "the link to an export file has expired",
             "run again: the manifest is read anew for fresh links",
         )
-    if reply.status_code != httpx.codes.OK:
+    if reply.status_code == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE:
+        part.forget()
+        raise TemporaryError(
+            "the server has no rest of a file that broke off",
+            "run again: the file is fetched from its beginning",
+        )
+    if reply.status_code == httpx.codes.UNAUTHORIZED and reply.history:
+        raise ProtocolError(
+            f"{reply.url.host}, where the server sends us for a file, wants a token",
+            "none was sent to it; ask the provider's support",
+        )
+    is_rest = reply.status_code == httpx.codes.PARTIAL_CONTENT and bool(part.headers())
+    if reply.status_code != httpx.codes.OK and not is_rest:
         raise ProtocolError(
             f"the server answered {reply.status_code} instead of an export file",
             "run again; if it stays, ask the provider's support",

@@ -55,6 +55,7 @@ class Connection:
     resource_types: tuple[str, ...]
     scopes: str
     windows: tuple[Window, ...]
+    file_hosts: tuple[str, ...]
 
 
 SECOND, MINUTE, DAY = 1, 60, 86_400
@@ -119,6 +120,7 @@ def connect(settings: ConnectionSettings) -> Connection:
         resource_types=settings.resource_types,
         scopes=settings.scopes or provider.scopes,
         windows=tuple(map(parse_window, settings.windows)) or provider.windows,
+        file_hosts=settings.file_hosts,
     )
 
 

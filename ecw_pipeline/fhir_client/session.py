@@ -38,6 +38,12 @@ class Session:
     auth: httpx.Auth
     clock: Clock
 
+    @property
+    def own_hosts(self) -> dict[str, frozenset[str]]:
+        """Marks a request whose address the server chose: see `HttpsOnly`."""
+        own = httpx.URL(self.connection.base_url).netloc.decode()
+        return {"ecw_hosts": frozenset({own, *self.connection.file_hosts})}
+
     def get_json(self, url: str) -> dict[str, Any]:
         """Read one FHIR JSON document.
 

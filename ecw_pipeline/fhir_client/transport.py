@@ -61,13 +61,18 @@ def _clamped(seconds: float) -> float:
 
 
 class HttpsOnly(httpx.BaseTransport):
-    """Lets no request out in plain http, whoever named its address: a manifest, a redirect."""
+    """Lets no request out in plain http, whoever named its address: a manifest, a redirect.
+
+    One that says which hosts it may go to (``ecw_hosts``) goes to no other: a server's own word
+    is not enough to send us, or our token, anywhere.
+    """
 
     def __init__(self, inner: httpx.BaseTransport) -> None:
         self._inner = inner
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         require_safe_url(str(request.url))
+        _require_own_host(request)
         return self._inner.handle_request(request)
 
     def close(self) -> None:
@@ -144,6 +149,16 @@ def require_safe_url(url: str) -> None:
             f"the server names an address at {parsed.host or 'no host'} that is not https",
             "nothing was sent there; ask the provider's support",
         )
+
+
+def _require_own_host(request: httpx.Request) -> None:
+    allowed = request.extensions.get("ecw_hosts")
+    if allowed is None or {request.url.host, request.url.netloc.decode()} & allowed:
+        return
+    raise ProtocolError(
+        f"the server sends us to {request.url.host}, which is not its own host",
+        "nothing was sent there; if it is the provider's storage, add it to ECW_FILE_HOSTS",
+    )
 
 
 def require_not_busy(reply: httpx.Response) -> None:

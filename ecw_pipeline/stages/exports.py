@@ -239,7 +239,8 @@ def _give_up(lake: Lake, client: BulkExportClient, export: Export) -> Export:
     if export.status_url:
         client.cancel(export.status_url)
     minutes = lake.settings.export_deadline_minutes
-    reason = export.error or f"not complete after {minutes:g} minutes; cancelled"
+    stood = f" ({export.progress})" if export.progress else ""
+    reason = export.error or f"not complete after {minutes:g} minutes{stood}; cancelled"
     lake.ledger.mark_state(export.export_id, "failed", reason)
     return lake.ledger.export(export.export_id)
 

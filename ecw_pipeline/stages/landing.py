@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ecw_pipeline.bulk_export.client import BulkExportClient
 from ecw_pipeline.bulk_export.download import Downloaded
+from ecw_pipeline.bulk_export.limits import Limits
 from ecw_pipeline.errors import (
     BadDataError,
     EcwError,
@@ -175,12 +176,14 @@ def _fetch(lake: Lake, client: BulkExportClient, export: Export, file: ExportFil
 def _download(
     lake: Lake, client: BulkExportClient, export: Export, file: ExportFile, stem: Path
 ) -> Downloaded:
+    settings = lake.settings
+    limits = Limits(settings.max_file_megabytes << 20, settings.max_unpacked_ratio)
     try:
-        return client.download(file.url, stem, with_token=export.requires_token)
+        return client.download(file.url, stem, limits, with_token=export.requires_token)
     except TemporaryError:
         refresh_links(lake, client, export)
         fresh = _known(lake, export, file)
-        return client.download(fresh.url, stem, with_token=export.requires_token)
+        return client.download(fresh.url, stem, limits, with_token=export.requires_token)
 
 
 def _known(lake: Lake, export: Export, file: ExportFile) -> ExportFile:

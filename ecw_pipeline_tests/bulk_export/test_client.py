@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from ecw_pipeline.bulk_export.client import BulkExportClient
+from ecw_pipeline.bulk_export.limits import Limits
 from ecw_pipeline.bulk_export.messages import ExportRequest
 from ecw_pipeline.bulk_export.protocol import (
     Completed,
@@ -64,7 +65,7 @@ def test_an_export_is_asked_for_awaited_and_fetched(
         done = finished(client, client.kick_off(EVERYTHING))
         files = [file for file in done.manifest.files if file.kind == "output"]
         kept = [
-            client.download(file.url, tmp_path / str(number), with_token=True)
+            client.download(file.url, tmp_path / str(number), Limits(1 << 30, 300), with_token=True)
             for number, file in enumerate(files)
         ]
 

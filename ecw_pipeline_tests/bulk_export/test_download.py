@@ -4,6 +4,7 @@ import gzip
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -11,10 +12,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ecw_pipeline.bulk_export.download import Downloaded, download
+from ecw_pipeline.bulk_export.limits import Limits
+from ecw_pipeline.clock import ManualClock
 from ecw_pipeline.errors import EcwError, MachineError, ProtocolError, TemporaryError
 from ecw_pipeline.fhir_client.session import Session, open_session
 from ecw_pipeline.layout import DataFolder
 from ecw_pipeline_tests.builders import (
+    MONDAY,
     connection,
     mode_of,
     monday_clock,
@@ -25,20 +29,29 @@ from ecw_pipeline_tests.odd_server import OddServer, endless, odd_server, raw
 
 LINES = b'{"resourceType":"Patient","id":"ann"}\n' * 100
 PACKED = gzip.compress(LINES)
+WIDE = Limits(1 << 30, 300)
 
 
 @contextmanager
-def session_with(odd: OddServer, folder: Path) -> Iterator[Session]:
-    one = connection(odd.url + "/r4")
-    with open_session(one, DataFolder(folder / "data"), monday_clock()) as session:
+def session_with(
+    odd: OddServer, folder: Path, clock: ManualClock | None = None
+) -> Iterator[Session]:
+    one = connection(odd.url + "/r4", file_hosts=("localhost",))
+    with open_session(one, DataFolder(folder / "data"), clock or monday_clock()) as session:
         yield session
 
 
-def fetched(odd: OddServer, folder: Path, *replies: bytes, with_token: bool = False) -> Downloaded:
+def fetched(
+    odd: OddServer,
+    folder: Path,
+    *replies: bytes,
+    with_token: bool = False,
+    limits: Limits = WIDE,
+) -> Downloaded:
     url = odd.answers("/file", *replies)
     with session_with(odd, folder) as session:
         stem = folder / "landing" / "00000"
-        return download(session, url + "?signature=s3cret", stem, with_token=with_token)
+        return download(session, url + "?signature=s3cret", stem, limits, with_token=with_token)
 
 
 def refusal(odd: OddServer, folder: Path, reply: bytes, *, with_token: bool = False) -> EcwError:
@@ -76,7 +89,7 @@ def test_a_body_packed_for_the_way_stays_packed(odd: OddServer, tmp_path: Path) 
 @settings(
     max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-@given(st.binary(max_size=300_000))
+@given(st.binary(max_size=300_000).filter(lambda body: not body.startswith(b"\x1f\x8b")))
 def test_any_bytes_arrive_with_their_hash(odd: OddServer, tmp_path: Path, body: bytes) -> None:
     file = fetched(odd, tmp_path, endless(200, body))
 
@@ -120,7 +133,7 @@ def test_the_token_is_sent_only_if_it_is_asked_for(
 def test_the_token_does_not_follow_a_redirect_to_another_origin(
     odd: OddServer, tmp_path: Path
 ) -> None:
-    with odd_server() as other:
+    with odd_server("localhost") as other:
         there = other.answers("/signed", raw(200, LINES))
         file = fetched(odd, tmp_path, raw(302, location=there), with_token=True)
 
@@ -145,7 +158,7 @@ def test_a_redirect_to_plain_http_is_not_followed(odd: OddServer, tmp_path: Path
 @pytest.mark.parametrize("url", ["http://192.0.2.1/f", "http://[bad", "file:///etc/passwd", "f"])
 def test_a_file_without_https_is_not_fetched(odd: OddServer, tmp_path: Path, url: str) -> None:
     with session_with(odd, tmp_path) as session, pytest.raises(ProtocolError, match="not https"):
-        download(session, url, tmp_path / "f", with_token=True)
+        download(session, url, tmp_path / "f", WIDE, with_token=True)
 
 
 @pytest.mark.parametrize(
@@ -177,7 +190,7 @@ def test_a_busy_server_is_asked_again(odd: OddServer, tmp_path: Path) -> None:
 
 
 def test_a_full_disk_is_a_machine_error(odd: OddServer, tmp_path: Path) -> None:
-    part = tmp_path / "landing" / "00000.ndjson.part"
+    part = tmp_path / "landing" / "00000.part"
     part.parent.mkdir()
     part.symlink_to("/dev/full")
 
@@ -189,9 +202,150 @@ def test_a_full_disk_is_a_machine_error(odd: OddServer, tmp_path: Path) -> None:
 def test_a_file_that_may_not_grow_is_a_machine_error(odd: OddServer, tmp_path: Path) -> None:
     url = odd.answers("/file", raw(200, LINES))
     with session_with(odd, tmp_path) as session:
-        download(session, url, tmp_path / "landing" / "first", with_token=False)
+        download(session, url, tmp_path / "landing" / "first", WIDE, with_token=False)
         stem = tmp_path / "landing" / "second"
         with no_room_for_files(), pytest.raises(MachineError):
-            download(session, url, stem, with_token=False)
+            download(session, url, stem, WIDE, with_token=False)
 
     assert names_below(tmp_path / "landing") == ["first.ndjson"]
+
+
+# --- resuming -------------------------------------------------------------------------------------
+
+BREAKS = 1000
+
+
+def rest(start: int, total: int = len(LINES), etag: str = '"v1"', body: bytes = LINES) -> bytes:
+    place = f"bytes {start}-{total - 1}/{total}"
+    return raw(206, body[start:], content_range=place, etag=etag)
+
+
+def resumed(odd: OddServer, folder: Path, second: bytes, etag: str = '"v1"') -> Downloaded:
+    """The first connection breaks after some bytes; the second reply is as the test says."""
+    broken = raw(200, LINES[:BREAKS], content_length=str(len(LINES)), etag=etag)
+    with pytest.raises(TemporaryError):
+        fetched(odd, folder, broken)
+    return fetched(odd, folder, second)
+
+
+def asked_for(odd: OddServer) -> tuple[str | None, str | None]:
+    """The Range and If-Range of the last request for the file."""
+    last = [arrival for arrival in odd.arrivals if arrival.path.startswith("/file")][-1]
+    return last.headers.get("range"), last.headers.get("if-range")
+
+
+def test_a_file_that_broke_off_is_resumed(odd: OddServer, tmp_path: Path) -> None:
+    file = resumed(odd, tmp_path, rest(BREAKS))
+
+    assert file.path.read_bytes() == LINES
+    assert file.sha256 == hashlib.sha256(LINES).hexdigest()
+    assert asked_for(odd) == (f"bytes={BREAKS}-", '"v1"')
+    assert names_below(tmp_path / "landing") == ["00000.ndjson"]
+
+
+def test_a_server_that_starts_again_is_not_appended(odd: OddServer, tmp_path: Path) -> None:
+    assert resumed(odd, tmp_path, raw(200, LINES, etag='"v2"')).path.read_bytes() == LINES
+
+
+@pytest.mark.parametrize("etag", ["", 'W/"v1"'])
+def test_without_a_strong_etag_nothing_is_resumed(
+    odd: OddServer, tmp_path: Path, etag: str
+) -> None:
+    file = resumed(odd, tmp_path, raw(200, LINES), etag)
+
+    assert file.path.read_bytes() == LINES
+    assert asked_for(odd) == (None, None)
+
+
+@pytest.mark.parametrize(
+    "second",
+    [rest(BREAKS - 1), rest(BREAKS, etag='"v2"'), rest(BREAKS, total=9999), raw(206), raw(416)],
+)
+def test_a_rest_that_does_not_fit_starts_the_file_anew(
+    odd: OddServer, tmp_path: Path, second: bytes
+) -> None:
+    with pytest.raises(TemporaryError):
+        resumed(odd, tmp_path, second)
+
+    assert names_below(tmp_path / "landing") == []
+    assert fetched(odd, tmp_path, raw(200, LINES)).path.read_bytes() == LINES
+
+
+@settings(
+    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(st.integers(0, len(PACKED) - 1))
+def test_a_packed_file_that_broke_off_anywhere_ends_the_same(
+    odd: OddServer, tmp_path: Path, kept: int
+) -> None:
+    broken = raw(200, PACKED[:kept], content_length=str(len(PACKED)), etag='"v1"')
+    with pytest.raises(TemporaryError):
+        fetched(odd, tmp_path, broken)
+    second = rest(kept, len(PACKED), body=PACKED) if kept else raw(200, PACKED)
+
+    assert fetched(odd, tmp_path, second).path.read_bytes() == PACKED
+
+
+# --- what is refused ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kept", [3, len(PACKED) // 2, len(PACKED) - 1])
+def test_gzip_that_is_cut_in_good_order_is_no_file(
+    odd: OddServer, tmp_path: Path, kept: int
+) -> None:
+    error = refusal(odd, tmp_path, endless(200, PACKED[:kept]))
+
+    assert isinstance(error, TemporaryError)
+    assert "00000.ndjson.gz is cut short" in error.message
+
+
+def test_gzip_in_several_members_is_one_file(odd: OddServer, tmp_path: Path) -> None:
+    assert fetched(odd, tmp_path, raw(200, PACKED + PACKED)).size_bytes == 2 * len(PACKED)
+
+
+def test_gzip_with_something_else_behind_it_is_no_file(odd: OddServer, tmp_path: Path) -> None:
+    assert "damaged" in refusal(odd, tmp_path, raw(200, PACKED + b"{}")).message
+
+
+def test_a_gzip_bomb_is_refused_while_it_comes(odd: OddServer, tmp_path: Path) -> None:
+    bomb = gzip.compress(bytes(80 << 20))
+    error = refusal(odd, tmp_path, raw(200, bomb))
+
+    assert isinstance(error, ProtocolError)
+    assert "ECW_MAX_UNPACKED_RATIO" in error.next_step
+
+
+def test_a_file_beyond_the_largest_is_refused(odd: OddServer, tmp_path: Path) -> None:
+    with pytest.raises(ProtocolError, match="larger than") as caught:
+        fetched(odd, tmp_path, raw(200, bytes((1 << 20) + 1)), limits=Limits(1 << 20, 300))
+
+    assert "ECW_MAX_FILE_MEGABYTES" in caught.value.next_step
+    assert names_below(tmp_path / "landing") == []
+
+
+class Hasty(ManualClock):
+    """More than a minute passes at each look."""
+
+    def now(self) -> datetime:
+        self.advance(61)
+        return super().now()
+
+
+def test_a_body_that_crawls_is_broken_off(odd: OddServer, tmp_path: Path) -> None:
+    url = odd.answers("/file", endless(200, LINES, etag='"v1"'))
+    stem = tmp_path / "landing" / "00000"
+    with (
+        session_with(odd, tmp_path, Hasty(MONDAY)) as session,
+        pytest.raises(TemporaryError, match="less than 64 KB a minute"),
+    ):
+        download(session, url, stem, WIDE, with_token=False)
+
+
+def test_a_file_at_another_host_is_fetched_only_if_the_host_is_named(
+    odd: OddServer, tmp_path: Path
+) -> None:
+    with session_with(odd, tmp_path) as session:
+        for url in ("https://elsewhere.example.org/f", odd.url.replace("127.0.0.1", "127.0.0.2")):
+            with pytest.raises(ProtocolError, match="not its own host") as caught:
+                download(session, url, tmp_path / "f", WIDE, with_token=True)
+            assert "ECW_FILE_HOSTS" in caught.value.next_step

@@ -6,6 +6,7 @@ row, what has landed in the end is the server's truth, or the type has not lande
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import msgspec
 import pytest
 
 from ecw_pipeline.clock import ManualClock
-from ecw_pipeline.errors import EcwError
+from ecw_pipeline.errors import EcwError, TemporaryError
 from ecw_pipeline.landing.ndjson import numbered_lines
 from ecw_pipeline.ledger import Export
 from ecw_pipeline.sandbox.faults.table import FAULTS
@@ -362,6 +363,75 @@ def test_a_line_that_is_not_utf8_is_kept_apart_and_stops_nothing(visit: Visit) -
     assert visit.landed() == TRUTH - {"Patient/ann"}
     counts = landing.counts_of(visit.lake, visit.exports()[0], "Patient")
     assert (counts.lines_received, counts.lines_quarantined) == (3, 1)
+
+
+def test_a_redirect_to_another_host_is_followed_only_if_the_host_is_named(
+    visit: Visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    visit.suffer({"redirected_files": {"asks_for_token": False}})
+    assert not visit.try_once()
+    assert "localhost, which is not its own host" in visit.messages[0]
+    assert "ECW_FILE_HOSTS" in visit.messages[0]
+    monkeypatch.setenv("ECW_FILE_HOSTS", "localhost")
+
+    assert visit.try_once()
+
+    assert visit.landed() == TRUTH
+    assert "redirected_files: token received" not in visit.struck()
+
+
+def test_a_host_that_asks_for_the_token_on_a_redirect_does_not_get_it(
+    visit: Visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ECW_FILE_HOSTS", "localhost")
+    visit.suffer({"redirected_files": {"asks_for_token": True}})
+
+    assert not visit.try_once()
+
+    assert "localhost, where the server sends us for a file, wants a token" in visit.messages[0]
+    assert "redirected_files: token received" not in visit.struck()
+
+
+def test_a_gzip_bomb_is_refused_and_named(visit: Visit) -> None:
+    visit.suffer({"gzip_bomb": {"megabytes": 80, "resource_type": "Patient"}})
+
+    assert not visit.try_once()
+
+    assert "unpacks to more than 300 times its size" in visit.messages[0]
+    assert visit.landed() == {"Practitioner/doc"}
+
+
+class Hasty(ManualClock):
+    """More than a minute passes at each look."""
+
+    def now(self) -> datetime:
+        self.advance(61)
+        return super().now()
+
+
+def test_a_body_that_comes_in_drops_is_broken_off(visit: Visit) -> None:
+    lake = visit.lake
+    (export,) = start_exports(lake, lake.connections()[0], [DAY])
+    wait_for_exports(lake, [export.export_id])
+    visit.suffer({"slow_body": {"size_bytes": 8, "pause_seconds": 0.001}})
+    hasty = Lake(lake.settings, Hasty(lake.clock.now()))
+
+    with pytest.raises(TemporaryError, match="less than 64 KB a minute"):
+        landing.land_type(hasty, lake.ledger.export(export.export_id), "Patient")
+
+    visit.suffer({})
+    assert visit.try_once()
+    assert visit.landed() == TRUTH
+
+
+def test_an_export_that_stands_still_is_given_up_and_cancelled(visit: Visit) -> None:
+    visit.suffer({"frozen_progress": {}})
+
+    assert not visit.try_once()
+
+    (export,) = visit.exports()
+    assert export.error.startswith("not complete after 180 minutes (42% Completed")
+    assert visit.site.stats()["by_kind"]["delete"] == 1
 
 
 @pytest.mark.parametrize("faults", [{}, {"bad_group": {}}, {"unknown_group_is_empty": {}}])
