@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -142,10 +142,16 @@ def with_own(own: Mapping[str, OwnView]) -> dict[str, Table]:
     A file decides over the table it names, also one that is built in, and also while it cannot
     be used: then the table stays as it is until the file is mended.
     """
-    built_in = {name: Table(name, view) for name, view in built_in_views().items()}
+    built_in = _built_in()
     return built_in | {
         name: Table(name, file.view, file, name in built_in) for name, file in own.items()
     }
+
+
+@cache
+def _built_in() -> dict[str, Table]:
+    """The built-in tables, each compiled once in a process: they are part of the package."""
+    return {name: Table(name, view) for name, view in built_in_views().items()}
 
 
 def tables_of(tables: dict[str, Table], resource_type: str) -> list[Table]:

@@ -57,8 +57,10 @@ def own_views(folder: Path | None) -> dict[str, OwnView]:
     Raises:
         ConfigurationError: the folder cannot be read.
     """
+    if folder is None:
+        return {}
     built_in = built_in_views()
-    files = [_read(path, built_in) for path in _json_files(folder)] if folder else []
+    files = [_read(path, built_in) for path in _json_files(folder)]
     named: dict[str, list[OwnView]] = {}
     for file in files:
         if file.is_named:

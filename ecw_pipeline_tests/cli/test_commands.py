@@ -12,9 +12,11 @@ import httpx
 import pytest
 
 from ecw_pipeline.cli.demo import QUESTIONS
+from ecw_pipeline.cli.sandbox_connection import CONNECTION_ID
 from ecw_pipeline.clock import SystemClock
 from ecw_pipeline.layout import DataFolder
 from ecw_pipeline.ledger import Ledger
+from ecw_pipeline.sandbox.config import SandboxConfig
 from ecw_pipeline.sandbox.faults.table import FAULTS
 from ecw_pipeline.sandbox.server import RunningSandbox
 from ecw_pipeline_tests.cli.command import Finished, Place, processes_of_session, settings_for
@@ -124,6 +126,25 @@ def test_the_demo_leaves_no_process_and_no_temporary_file(
 
 def test_the_demo_says_how_to_ask_a_question_of_ones_own(demo: Finished) -> None:
     assert 'sql "select …"' in demo.stdout
+
+
+def test_nothing_of_patients_or_secrets_reaches_dagster(demo: Finished, demo_place: Place) -> None:
+    query = "SELECT patient_id, family_name FROM core.patient"
+    (_, *rows) = csv.reader(io.StringIO(demo_place.run("sql", query, "--format", "csv").stdout))
+    token = (demo_place.data / "state" / "tokens" / f"{CONNECTION_ID}.json").read_text("utf-8")
+    private = {word for row in rows for word in row} | {json.loads(token)["value"]}
+    private.add(SandboxConfig().client_secret)
+
+    stored = [path for path in (demo_place.data / "dagster").rglob("*") if path.is_file()]
+    kept = b"".join(path.read_bytes() for path in stored)
+
+    assert len(rows) >= 5
+    assert b"core" in kept
+    assert [word for word in private if word.encode() in kept] == []
+
+
+def test_what_is_written_is_readable_by_its_owner_only(demo: Finished, demo_place: Place) -> None:
+    assert [p for p in demo_place.data.rglob("*") if p.stat().st_mode & 0o077] == []
 
 
 def test_rows_come_as_a_table(demo: Finished, demo_place: Place) -> None:

@@ -58,7 +58,7 @@ def run(location: dg.Definitions) -> dg.ExecuteInProcessResult:
     chosen = ["export_request", "export_manifest", "raw/Patient", "raw/Medication"]
     chosen += [f"{layer}/{name}" for layer in ("flat", "core") for name in TABLES]
     job = location.resolve_job_def("incremental_sync")
-    with dg.DagsterInstance.get() as instance:
+    with dg.DagsterInstance.ephemeral() as instance:
         return job.execute_in_process(
             instance=instance,
             partition_key=DAY,

@@ -1,7 +1,8 @@
 """Syncs after the first: nothing moves without a change, and every change arrives."""
 
 from collections.abc import Iterator
-from pathlib import Path
+from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
@@ -9,82 +10,109 @@ from ecw_pipeline.stages.tables import all_tables
 from ecw_pipeline_tests.pipeline.harness import Site, site, table_dump
 
 MAIN_TABLES = {t.resource_type: t.name for t in all_tables(None).values() if t.is_main}
+Resources = dict[str, list[tuple[str, str]]]
 
 
-@pytest.fixture
-def synced(tmp_path: Path) -> Iterator[Site]:
-    with site(tmp_path) as one:
-        one.sync("2026-01-05")
-        yield one
+@dataclass(frozen=True)
+class After:
+    """What the warehouse held after a sync, and what the server had: ids with their instants."""
+
+    tables: dict[str, list[tuple[Any, ...]]]
+    loaded: Resources
+    served: Resources
 
 
-def _moved(one: Site) -> list[tuple[int, int]]:
-    """Per export in order: resources new or changed, and deleted."""
-    return one.rows(
-        "SELECT sum(resources_changed)::INT, sum(resources_deleted)::INT FROM ops.load"
-        " GROUP BY export_id ORDER BY export_id"
+@dataclass(frozen=True)
+class Story:
+    """One practice that is synced again, then in full, then after ten days."""
+
+    first: After
+    again: After
+    in_full: After
+    days_later: After
+    changes: dict[str, Any]
+    loads: list[tuple[Any, ...]]
+    deleted: list[tuple[str, int]]
+    export_states: list[tuple[str]]
+
+
+def _sync(one: Site, day: str, *, is_full: bool = False) -> After:
+    one.sync(day, is_full=is_full)
+    return After(
+        table_dump(one.data),
+        {
+            resource_type: sorted(
+                one.rows(f"SELECT {table}_id, meta_last_updated FROM core.{table}")
+            )
+            for resource_type, table in MAIN_TABLES.items()
+        },
+        {
+            resource_type: sorted(
+                (r["id"], r["meta"]["lastUpdated"]) for r in one.truth(resource_type)
+            )
+            for resource_type in MAIN_TABLES
+        },
     )
 
 
-def _assert_equal_to_server(one: Site) -> None:
-    for resource_type, table in MAIN_TABLES.items():
-        rows = one.rows(f"SELECT {table}_id, meta_last_updated FROM core.{table}")
-        truth = [(r["id"], r["meta"]["lastUpdated"]) for r in one.truth(resource_type)]
-        assert sorted(rows) == sorted(truth), resource_type
+@pytest.fixture(scope="module")
+def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
+    with site(tmp_path_factory.mktemp("incremental")) as one:
+        first = _sync(one, "2026-01-05")
+        again = _sync(one, "2026-01-06")
+        in_full = _sync(one, "2026-01-07", is_full=True)
+        changes = one.advance(days=10)
+        days_later = _sync(one, "2026-01-17")
+        loads = one.rows(
+            "SELECT sum(lines_received)::INT, sum(resources_changed)::INT,"
+            " sum(resources_deleted)::INT FROM ops.load GROUP BY export_id ORDER BY export_id"
+        )
+        deleted = one.rows(
+            "SELECT resource_type, resources_deleted FROM ops.load WHERE resources_deleted > 0"
+        )
+        states = one.rows("SELECT state FROM ops.export")
+        yield Story(first, again, in_full, days_later, changes, loads, deleted, states)
 
 
-def test_the_first_sync_equals_the_server(synced: Site) -> None:
-    _assert_equal_to_server(synced)
-
-
-def test_a_second_sync_with_no_change_moves_no_row(synced: Site) -> None:
-    before = table_dump(synced.data)
-
-    synced.sync("2026-01-06")
-
-    assert table_dump(synced.data) == before
-    assert _moved(synced)[1] == (0, 0)
-
-
-def test_a_full_refresh_with_no_change_moves_no_row(synced: Site) -> None:
-    before = table_dump(synced.data)
-
-    synced.sync("2026-01-06", is_full=True)
-
-    assert table_dump(synced.data) == before
-    assert _moved(synced)[1] == (0, 0)
-
-
-def test_a_sync_after_days_have_passed_applies_exactly_their_changes(synced: Site) -> None:
-    known = {name: {r["id"] for r in synced.truth(name)} for name in MAIN_TABLES}
-    changes = synced.advance(days=10)
-
-    synced.sync("2026-01-15")
-
-    _assert_equal_to_server(synced)
-    gone = {name: known[name] - {r["id"] for r in synced.truth(name)} for name in MAIN_TABLES}
-    deleted = synced.rows(
-        "SELECT resource_type, resources_deleted FROM ops.load WHERE resources_deleted > 0"
-    )
-    assert {name: count for name, count in deleted if name in MAIN_TABLES} == {
-        name: len(ids) for name, ids in gone.items() if ids
+def _gone(story: Story) -> dict[str, int]:
+    """How many resources the server no longer has, by type."""
+    before, now = story.in_full.served, story.days_later.served
+    return {
+        name: gone
+        for name in MAIN_TABLES
+        if (gone := len({i for i, _ in before[name]} - {i for i, _ in now[name]}))
     }
-    assert sum(changes["deleted"].values()) > 0
 
 
-def test_an_incremental_export_fetches_only_what_changed(synced: Site) -> None:
-    synced.advance(days=1)
-
-    synced.sync("2026-01-06")
-
-    received = synced.rows(
-        "SELECT sum(lines_received)::INT FROM ops.load GROUP BY export_id ORDER BY export_id"
-    )
-    assert 0 < received[1][0] < received[0][0] / 4
+def test_the_first_sync_equals_the_server(story: Story) -> None:
+    assert story.first.loaded == story.first.served
 
 
-def test_the_warehouse_says_which_exports_it_holds(synced: Site) -> None:
-    synced.sync("2026-01-06")
+def test_a_second_sync_with_no_change_moves_no_row(story: Story) -> None:
+    assert story.again.tables == story.first.tables
+    assert story.loads[1][1:] == (0, 0)
 
-    assert synced.rows("SELECT DISTINCT state FROM ops.export") == [("loaded",)]
-    assert synced.rows("SELECT count(*) FROM ops.export") == [(2,)]
+
+def test_a_full_refresh_with_no_change_moves_no_row(story: Story) -> None:
+    assert story.in_full.tables == story.first.tables
+    assert story.loads[2][1:] == (0, 0)
+
+
+def test_a_sync_after_days_have_passed_equals_the_server(story: Story) -> None:
+    assert story.days_later.loaded == story.days_later.served
+
+
+def test_a_sync_after_days_have_passed_deletes_exactly_what_is_gone(story: Story) -> None:
+    assert {name: count for name, count in story.deleted if name in MAIN_TABLES} == _gone(story)
+    assert sum(story.changes["deleted"].values()) > 0
+
+
+def test_an_incremental_export_fetches_only_what_changed(story: Story) -> None:
+    changed = sum(story.changes["new"].values()) + sum(story.changes["changed"].values())
+
+    assert story.loads[1][0] == 0
+    assert story.loads[3][0] == changed < story.loads[2][0]
+
+
+def test_the_warehouse_says_which_exports_it_holds(story: Story) -> None:
+    assert story.export_states == [("loaded",)] * 4

@@ -26,15 +26,26 @@ AWKWARD_NAMES = (
 )
 
 
-@pytest.fixture
-def one(tmp_path: Path) -> Iterator[Practice]:
-    """Three patients, a practitioner and a medication, and an empty folder of views."""
-    small_data(tmp_path / "lines")
-    data = write_lines(tmp_path / "lines", "Medication", AMOXICILLIN)
-    with practice(tmp_path, data=data) as made:
-        (tmp_path / "views").mkdir()
-        made.set("ECW_VIEW_DEFINITIONS", tmp_path / "views")
+@pytest.fixture(scope="module")
+def pulled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Practice]:
+    """Three patients, a practitioner and a medication, landed and loaded."""
+    folder = tmp_path_factory.mktemp("own_views")
+    small_data(folder / "lines")
+    data = write_lines(folder / "lines", "Medication", AMOXICILLIN)
+    with practice(folder, data=data) as made:
+        made.pull()
+        (folder / "views").mkdir()
+        made.set("ECW_VIEW_DEFINITIONS", folder / "views")
         yield made
+
+
+@pytest.fixture
+def one(pulled: Practice) -> Practice:
+    """The same, with no view of the user's own."""
+    for file in (pulled.site.data.parent / "views").iterdir():
+        file.unlink()
+    pulled.load()
+    return pulled
 
 
 def _put(one: Practice, stem: str, content: str | dict[str, Any]) -> Path:
@@ -60,7 +71,7 @@ def test_files_that_hold_no_view_stop_nothing_and_are_told_with_file_and_next_st
     _put(one, "b", view("twin", "gender"))
     _put(one, "fine", view("fine", "gender"))
 
-    one.pull()
+    one.load()
 
     assert _answers(one, "fine") == ["female"] * 3
     assert one.rows("SELECT count(*) FROM core.patient") == [(3,)]
@@ -75,7 +86,7 @@ def test_a_table_outlives_that_its_file_cannot_be_read_and_goes_on_when_it_can(
     one: Practice,
 ) -> None:
     _put(one, "any_file", view("mine", "gender"))
-    one.pull()
+    one.load()
 
     broken = _put(one, "any_file", "{")
     one.load()
@@ -90,7 +101,7 @@ def test_a_table_outlives_that_its_file_cannot_be_read_and_goes_on_when_it_can(
 
 def test_a_view_that_is_taken_away_and_comes_back_has_its_rows_again(one: Practice) -> None:
     file = _put(one, "mine", view("mine", "gender"))
-    one.pull()
+    one.load()
     file.unlink()
     one.load()
     assert "mine" not in _core(one)
@@ -103,7 +114,7 @@ def test_a_view_that_is_taken_away_and_comes_back_has_its_rows_again(one: Practi
 
 def test_a_broken_file_that_is_taken_away_leaves_no_trace(one: Practice) -> None:
     broken = _put(one, "broken", "{")
-    one.pull()
+    one.load()
     broken.unlink()
 
     one.load()
@@ -115,7 +126,7 @@ def test_a_view_of_ones_own_takes_a_built_in_ones_place_until_it_is_taken_away(
     one: Practice,
 ) -> None:
     file = _put(one, "patients", view("patient", "gender"))
-    one.pull()
+    one.load()
     assert _answers(one, "patient") == ["female"] * 3
 
     _put(one, "patients", view("patient", "gender.nonsense()"))
@@ -134,7 +145,6 @@ def test_a_view_of_ones_own_takes_a_built_in_ones_place_until_it_is_taken_away(
 
 
 def test_a_type_without_a_built_in_table_gets_one_from_what_landed_before(one: Practice) -> None:
-    one.pull()
     before = len(one.proxy.arrivals)
 
     _put(one, "medication", {**view("medication", "code.text"), "resource": "Medication"})
@@ -150,7 +160,7 @@ def test_names_that_mean_something_in_sql_are_names_of_tables(one: Practice) -> 
     for name in AWKWARD_NAMES:
         _put(one, name, view(name, "id", column="select"))
 
-    one.pull()
+    one.load()
 
     assert stale_tables(one.lake) == {}
     for name in AWKWARD_NAMES:
