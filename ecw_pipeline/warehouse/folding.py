@@ -1,7 +1,9 @@
 """All versions of a resource folded into its spans, whatever came when (law 5).
 
-The versions in time order, equal neighbours taken as one; a deletion ends a span, and so does
-absence from a complete export. A version that left elements out never follows a full one.
+Deletions, and absences from complete exports, are gaps between a resource's lives. A version
+belongs after the gaps that are before its instant, or before the export that showed it. In a life,
+versions stand in time order, equal neighbours taken as one, and one that left elements out never
+follows a full one.
 """
 
 import duckdb
@@ -13,19 +15,21 @@ _PLACE = ", ".join(PLACE)
 SPAN = f"resource_key, transaction_time, content_hash, {_PLACE}, valid_from, valid_to, closed_by"
 # Ties are broken by content, never by arrival, so that the order of loads does not matter.
 _IN_TIME = (
-    "PARTITION BY resource_key"
-    f" ORDER BY event_at, transaction_time, closes IS NULL, content_hash, {_PLACE}"
+    "PARTITION BY resource_key ORDER BY life NULLS FIRST, closes IS NULL, closes DESC,"
+    f" event_at, transaction_time, content_hash, {_PLACE}"
 )
-# From the temporary table `events`. What is seen again after it was gone lives again from when it
-# was seen.
+# From the temporary table `events`. A life is named by the gap before it; what is seen again after
+# it was gone begins when it was seen, but no later than what follows it.
 _FOLD = f"""
 WITH gaps AS (
     SELECT resource_key, event_at AS gap_at FROM events WHERE closes IS NOT NULL
 ), placed AS (
-    SELECT e.* REPLACE (CASE WHEN closes IS NULL AND gap_at >= event_at THEN transaction_time
-                             ELSE event_at END AS event_at)
+    SELECT e.*, CASE WHEN closes IS NULL THEN gap_at ELSE event_at END AS life,
+           CASE WHEN closes IS NULL AND gap_at >= event_at THEN transaction_time
+                ELSE event_at END AS starts_at
     FROM events AS e ASOF LEFT JOIN gaps AS g
-        ON g.resource_key = e.resource_key AND e.transaction_time > g.gap_at
+        ON g.resource_key = e.resource_key
+        AND greatest(e.event_at, e.transaction_time) > g.gap_at
 ), judged AS (
     SELECT *, last_value(CASE WHEN NOT is_subsetted THEN closes IS NULL END IGNORE NULLS)
         OVER ({_IN_TIME} ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS is_full_before
@@ -34,12 +38,16 @@ WITH gaps AS (
     SELECT *, lag(content_hash) OVER ({_IN_TIME}) AS hash_before
     FROM judged WHERE NOT (is_subsetted AND coalesce(is_full_before, false))
 ), starts AS (
-    SELECT *, lead(event_at) OVER ({_IN_TIME}) AS valid_to,
+    SELECT *, min(starts_at) OVER ({_IN_TIME} ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING)
+        AS valid_from
+    FROM kept WHERE hash_before IS DISTINCT FROM content_hash
+), spans AS (
+    SELECT *, lead(valid_from) OVER ({_IN_TIME}) AS valid_to,
            CASE WHEN valid_to IS NOT NULL
                 THEN coalesce(lead(closes) OVER ({_IN_TIME}), 'superseded') END AS closed_by
-    FROM kept WHERE hash_before IS DISTINCT FROM content_hash
+    FROM starts
 )
-SELECT {SPAN.replace("valid_from", "event_at AS valid_from")} FROM starts WHERE closes IS NULL
+SELECT {SPAN} FROM spans WHERE closes IS NULL
 """
 
 

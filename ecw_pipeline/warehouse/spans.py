@@ -6,6 +6,7 @@ one, if it is live, is open. A deletion ends a span, and so does absence from a 
 """
 
 from dataclasses import dataclass
+from datetime import datetime
 
 import duckdb
 
@@ -15,14 +16,18 @@ from ecw_pipeline.warehouse.versions import Incoming
 
 @dataclass(frozen=True)
 class _Standing:
-    """How an export stands to those that were loaded before it.
+    """How an export stands to what is loaded, apart from itself.
 
-    ``is_newest``: it is new here, and younger than all of them. ``concerns_absence``: it says, or
-    said when it was loaded before, that what is not in it is absent.
+    ``newest_at`` is the latest instant known. ``is_newest``: it is new here, and later than that.
+    ``concerns_absence``: it says, or said when it was loaded before, that what is not in it is
+    absent. ``may_give_absence``: a later complete export is loaded; what it lacks is absent if
+    this one had it.
     """
 
+    newest_at: datetime | None
     is_newest: bool
     concerns_absence: bool
+    may_give_absence: bool
 
 
 def move_spans(connection: duckdb.DuckDBPyConnection, incoming: Incoming) -> None:
@@ -34,7 +39,7 @@ def move_spans(connection: duckdb.DuckDBPyConnection, incoming: Incoming) -> Non
     """
     standing = _standing(connection, incoming)
     _note(connection, incoming)
-    _compare(connection, incoming, standing)
+    _compare(connection, standing)
     _find_touched(connection, incoming, standing)
     _append(connection)
     if connection.execute("SELECT 1 FROM touched LIMIT 1").fetchone():
@@ -49,17 +54,21 @@ def move_spans(connection: duckdb.DuckDBPyConnection, incoming: Incoming) -> Non
 
 def _standing(connection: duckdb.DuckDBPyConnection, incoming: Incoming) -> _Standing:
     found = connection.execute(
-        "SELECT coalesce(max(newest_at) FILTER (export_id <> $export_id) < $at, true)"
-        " AND NOT EXISTS (FROM replaced),"
-        " $is_complete OR coalesce(bool_or(proves_absence) FILTER (export_id = $export_id), false)"
+        "SELECT max(newest_at) FILTER (export_id <> $export_id),"
+        " coalesce(max(newest_at) FILTER (export_id <> $export_id) < $at, true)"
+        " AND count(newest_at) FILTER (export_id = $export_id) = 0,"
+        " $is_complete OR coalesce(bool_or(proves_absence) FILTER (export_id = $export_id), false),"
+        " coalesce(bool_or(proves_absence) FILTER (export_scope = $export_scope"
+        " AND transaction_time > $at), false)"
         f" FROM ops.load WHERE {incoming.where}",
         {
             "at": incoming.transaction_time,
             "export_id": incoming.export_id,
+            "export_scope": incoming.export_scope,
             "is_complete": incoming.is_complete,
         },
     ).fetchone()
-    return _Standing(*map(bool, found or (False, True)))
+    return _Standing(*(found or (None, True, True, True)))
 
 
 def _note(connection: duckdb.DuckDBPyConnection, incoming: Incoming) -> None:
@@ -72,15 +81,13 @@ def _note(connection: duckdb.DuckDBPyConnection, incoming: Incoming) -> None:
     )
 
 
-def _compare(
-    connection: duckdb.DuckDBPyConnection, incoming: Incoming, standing: _Standing
-) -> None:
+def _compare(connection: duckdb.DuckDBPyConnection, standing: _Standing) -> None:
     """Judge each received version beside the open span of its resource.
 
     'same' changes nothing, 'newer' is the latest there is, and of 'unsure' only a fold can tell.
     """
     connection.execute(
-        f"""
+        """
         CREATE OR REPLACE TEMP TABLE compared AS
         WITH repeated AS (
             SELECT resource_key FROM received GROUP BY resource_key HAVING count(*) > 1
@@ -91,19 +98,23 @@ def _compare(
                s.export_id AS was_export, s.source_file AS was_file, s.source_line AS was_line,
                s.valid_from AS was_from,
                CASE
-                   WHEN EXISTS (FROM replaced) OR r.resource_key IN (FROM repeated) THEN 'unsure'
+                   WHEN EXISTS (FROM replaced) OR r.resource_key IN (FROM repeated)
+                       OR $may_give_absence THEN 'unsure'
                    WHEN r.content_hash = s.content_hash AND r.version_at = s.valid_from
                        AND r.transaction_time > s.transaction_time THEN 'same'
-                   WHEN r.is_subsetted OR NOT $is_newest OR r.version_at <=
-                       (SELECT max(newest_at) FROM ops.load
-                        WHERE {incoming.where} AND export_id <> $export_id) THEN 'unsure'
+                   WHEN r.is_subsetted OR NOT $is_newest
+                       OR coalesce(r.version_at <= $newest_at, false) THEN 'unsure'
                    WHEN r.content_hash IS NOT DISTINCT FROM s.content_hash THEN 'same'
                    ELSE 'newer'
                END AS verdict
         FROM received AS r LEFT JOIN ops.resource_span AS s
             ON s.resource_key = r.resource_key AND s.valid_to IS NULL
         """,
-        {"export_id": incoming.export_id, "is_newest": standing.is_newest},
+        {
+            "newest_at": standing.newest_at,
+            "is_newest": standing.is_newest,
+            "may_give_absence": standing.may_give_absence,
+        },
     )
 
 

@@ -21,6 +21,8 @@ VERSION_COLUMNS = {
     "ecw_line": "BIGINT",
     "meta": "STRUCT(lastUpdated VARCHAR, tag STRUCT(system VARCHAR, code VARCHAR)[])",
 }
+# DuckDB reads `infinity`, too; nothing could ever follow it.
+_UPDATED_AT = "try_cast(meta.lastUpdated AS TIMESTAMPTZ)"
 # A server says with this tag that it left elements out. Source: FHIR R4 Search, "Summary".
 _SUBSETTED = (
     "{'system': 'http://terminology.hl7.org/CodeSystem/v3-ObservationValue', 'code': 'SUBSETTED'}"
@@ -105,7 +107,7 @@ def _read_versions(
         INSERT INTO received BY NAME
         SELECT {incoming.key_of("id")} AS resource_key, $connection_id AS connection_id,
                $resource_type AS resource_type, id AS resource_id,
-               coalesce(try_cast(meta.lastUpdated AS TIMESTAMPTZ), $at) AS version_at,
+               CASE WHEN isfinite({_UPDATED_AT}) THEN {_UPDATED_AT} ELSE $at END AS version_at,
                $at AS transaction_time, CAST(ecw_hash AS UUID) AS content_hash,
                coalesce(list_contains(meta.tag, {_SUBSETTED}), false) AS is_subsetted,
                false AS is_deleted, $export_id AS export_id, $source_file AS source_file,
@@ -118,7 +120,7 @@ def _read_versions(
 
 
 def _read_deletions(connection: duckdb.DuckDBPyConnection, incoming: Incoming) -> None:
-    """Within one export, a resource that is also in the output is not deleted."""
+    """Within one export, a resource that is also in the output, readable or not, is not deleted."""
     if not incoming.deletions:
         return
     # Lists bound as parameters cost DuckDB a quarter of a millisecond a resource; Arrow does not.
@@ -134,6 +136,8 @@ def _read_deletions(connection: duckdb.DuckDBPyConnection, incoming: Incoming) -
                false AS is_subsetted, true AS is_deleted, $export_id AS export_id,
                d.source_file, d.source_line
         FROM announced AS d ANTI JOIN received AS r ON r.resource_id = d.resource_id
+        ANTI JOIN ops.quarantine AS q ON q.resource_id = d.resource_id
+            AND q.export_id = $export_id AND q.resource_type = $resource_type
         ORDER BY d.source_file, d.source_line
         """,
         _names(incoming),

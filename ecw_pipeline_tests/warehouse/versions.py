@@ -13,12 +13,13 @@ import duckdb
 
 from ecw_pipeline.fhir.instants import parse_instant
 from ecw_pipeline.quoting import literal
-from ecw_pipeline.warehouse.bookkeeping import announce_load
+from ecw_pipeline.warehouse.bookkeeping import announce_load, forget_files, insert_rows
 from ecw_pipeline.warehouse.database import transaction, working_warehouse
 from ecw_pipeline.warehouse.merge import Moved, fold, refold_table
 from ecw_pipeline.warehouse.parquet import write_parquet
 from ecw_pipeline.warehouse.schema import WarehouseColumn, WarehouseTable
 from ecw_pipeline.warehouse.versions import DeletedResource, Incoming, ScreenedFile
+from ecw_pipeline_tests.warehouse.plain_fold import Delivery, Line
 
 PRACTICE = "practice"
 STATE = (
@@ -28,6 +29,10 @@ STATE = (
     "history.patient_name",
     "ops.resource_span",
 )
+SUBSETTED = {
+    "system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue",
+    "code": "SUBSETTED",
+}
 SOURCE_FILE = "Patient/00000.ndjson"
 
 
@@ -38,10 +43,10 @@ def _table(name: str, **columns: str) -> WarehouseTable:
     return WarehouseTable(name, "Patient", "patient_id", listed, f"the {name}s", "v1")
 
 
-PATIENT = _table("patient", family="VARCHAR")
+PATIENT = _table("patient", family="VARCHAR", given="VARCHAR[]")
 NAME = _table("patient_name", ordinal="BIGINT", given="VARCHAR")
 _SELECTS = {
-    "patient": "id AS patient_id, family",
+    "patient": "id AS patient_id, family, given",
     "patient_name": "id AS patient_id, unnest(range(len(given)::BIGINT)) + 1 AS ordinal,"
     " unnest(given) AS given",
 }
@@ -49,7 +54,7 @@ _SELECTS = {
 
 @dataclass(frozen=True)
 class Brought:
-    """What one export brings of patients."""
+    """What one export brings of patients; lines whose numbers are in ``refused`` are unreadable."""
 
     export_id: str
     at: datetime
@@ -58,6 +63,35 @@ class Brought:
     connection_id: str = PRACTICE
     is_complete: bool = False
     export_scope: str = "patient"
+    refused: frozenset[int] = frozenset()
+
+    @property
+    def readable(self) -> list[tuple[int, dict[str, Any]]]:
+        """The lines that can be read, with their numbers."""
+        return [
+            (number, line)
+            for number, line in enumerate(self.lines, start=1)
+            if number not in self.refused
+        ]
+
+    @property
+    def unreadable(self) -> list[str]:
+        """The patients that the other lines are of."""
+        return [self.lines[number - 1]["id"] for number in sorted(self.refused)]
+
+    @property
+    def delivery(self) -> Delivery:
+        """The same as the plain fold reads it."""
+        return Delivery(
+            self.connection_id,
+            self.export_id,
+            self.export_scope,
+            self.at,
+            self.is_complete,
+            tuple(_line(number, one) for number, one in self.readable),
+            frozenset(self.deleted),
+            frozenset(self.unreadable),
+        )
 
 
 def day(number: int) -> datetime:
@@ -76,6 +110,11 @@ def ann(family: str, updated_day: int | None, *given: str, name: str = "ann") ->
     """A version of a patient; the same words are the same version."""
     meta = {} if updated_day is None else {"lastUpdated": f"2024-01-{updated_day:02d}T08:00:00Z"}
     return {"id": name, "family": family, "given": list(given), "meta": meta}
+
+
+def part(version: dict[str, Any]) -> dict[str, Any]:
+    """The version as a server shows it that left elements out."""
+    return {**version, "meta": {**version["meta"], "tag": [SUBSETTED]}}
 
 
 @dataclass
@@ -97,22 +136,25 @@ class Books:
         incoming = self._incoming(export)
         with transaction(self.connection):
             announce_load(self.connection, incoming, {"lines_received": len(export.lines)})
+            self._tell_of_unreadable(export)
             return fold(self.connection, incoming, followers)
 
     def _incoming(self, export: Brought) -> Incoming:
         """Write what the stages would have written, once."""
-        screened = self.folder / export.export_id / "screened" / SOURCE_FILE
+        lines = "".join(_screened(number, one) for number, one in export.readable)
+        folder = self.folder / hashlib.sha256(repr(export).encode()).hexdigest()
+        screened = folder / "screened" / SOURCE_FILE
         if not screened.exists():
             screened.parent.mkdir(parents=True)
-            lines = [_screened(number, one) for number, one in enumerate(export.lines, start=1)]
-            screened.write_text("".join(lines), encoding="utf-8")
+            screened.write_text(lines, encoding="utf-8")
         for table in (PATIENT, NAME):
-            path = self.folder / export.export_id / f"{table.name}.parquet"
-            if export.lines and not path.exists():
+            path = folder / f"{table.name}.parquet"
+            if lines and not path.exists():
                 write_parquet(self.connection, _flat_select(table, export, screened), path, "v1")
-            if export.lines:
+            self.flats[table.name].pop(export.export_id, None)
+            if lines:
                 self.flats[table.name][export.export_id] = path
-        files = [ScreenedFile(screened, SOURCE_FILE)] if export.lines else []
+        files = [ScreenedFile(screened, SOURCE_FILE)] if lines else []
         gone = [
             DeletedResource(resource_id, "deleted/00001.ndjson", number)
             for number, resource_id in enumerate(export.deleted, start=1)
@@ -127,6 +169,16 @@ class Books:
             export.export_scope,
             export.is_complete,
         )
+
+    def _tell_of_unreadable(self, export: Brought) -> None:
+        forget_files(self.connection, export.export_id, [SOURCE_FILE])
+        place = {
+            "export_id": export.export_id,
+            "resource_type": "Patient",
+            "source_file": SOURCE_FILE,
+        }
+        rows = [{**place, "resource_id": resource_id} for resource_id in export.unreadable]
+        insert_rows(self.connection, "ops.quarantine", rows)
 
     def empty(self) -> None:
         """Begin again without any version."""
@@ -165,10 +217,24 @@ class Books:
         return [self.rows(f"FROM {table} ORDER BY ALL") for table in STATE]
 
 
+def _line(number: int, resource: dict[str, Any]) -> Line:
+    meta = resource["meta"]
+    return Line(
+        resource["id"],
+        parse_instant(meta["lastUpdated"]) if "lastUpdated" in meta else None,
+        _digest(resource),
+        bool(meta.get("tag")),
+        SOURCE_FILE,
+        number,
+    )
+
+
+def _digest(resource: dict[str, Any]) -> str:
+    return hashlib.blake2b(json.dumps(resource).encode(), digest_size=16).hexdigest()
+
+
 def _screened(number: int, resource: dict[str, Any]) -> str:
-    text = json.dumps(resource)
-    digest = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
-    return json.dumps({"ecw_line": number, "ecw_hash": digest, **resource}) + "\n"
+    return json.dumps({"ecw_line": number, "ecw_hash": _digest(resource), **resource}) + "\n"
 
 
 def _flat_select(table: WarehouseTable, export: Brought, screened: Path) -> str:
@@ -185,6 +251,7 @@ def _flat_select(table: WarehouseTable, export: Brought, screened: Path) -> str:
 def books(folder: Path) -> Iterator[Books]:
     """An empty warehouse with both tables."""
     with working_warehouse(folder / "working.duckdb") as connection:
+        connection.execute("SET threads = 1")  # tiny statements are a third cheaper so
         one = Books(connection, folder / "exports")
         one.empty()
         yield one
