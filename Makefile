@@ -8,7 +8,7 @@ export DAGSTER_HOME ?= $(CURDIR)
 export ECW_DATA ?= $(CURDIR)/data
 export ECW_DAGSTER_STORAGE ?= $(ECW_DATA)/dagster
 
-.PHONY: help setup demo dev test format lint types soak lock clean
+.PHONY: help setup demo dev test golden format lint types soak lock clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -47,6 +47,9 @@ lint: setup
 
 types: setup
 	@$(BIN)/mypy
+
+golden: setup  ## Rewrite the golden SQL after a wanted change of the compiler
+	@$(BIN)/python -m ecw_pipeline_tests.sql_on_fhir.golden_sql
 
 format: setup  ## Format and fix what can be fixed
 	@$(BIN)/ruff format --quiet .
