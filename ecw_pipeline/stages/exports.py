@@ -24,6 +24,7 @@ from ecw_pipeline.fhir.instants import format_instant
 from ecw_pipeline.fhir_client.providers import Connection
 from ecw_pipeline.files import write_json
 from ecw_pipeline.ledger import Export, ExportFile, Ledger
+from ecw_pipeline.stages.events import tell_kick_off, tell_poll
 from ecw_pipeline.stages.lake import Lake
 
 # A kick-off whose reply never came is asked once more, on record: nobody can know if it counted.
@@ -164,13 +165,15 @@ def _kick_off(lake: Lake, client: BulkExportClient, export: Export) -> Export:
         lake.ledger.mark_state(export.export_id, "uncertain", "no reply to the kick-off was seen")
     lake.ledger.mark_kick_off(export.export_id)
     try:
-        state = client.kick_off(_request(export))
+        request = _request(export)
+        state = client.kick_off(request)
     except TemporaryError as error:
         _note_unreachable(lake, export.export_id, error)
         raise
     if isinstance(state, Failed) and export.level == "group":
         # Some servers answer 401 for a group that they do not know.
         state = Failed(f"{state.reason} for Group {export.group_id}: check ECW_GROUP_ID")
+    tell_kick_off(lake, export, request, state)
     _record(lake, export.export_id, state)
     return lake.ledger.export(export.export_id)
 
@@ -220,7 +223,9 @@ def _advance(lake: Lake, export_id: str) -> Export:
     with lake.client(export.connection_id) as client:
         if export.state == "requested":
             waiting = InProgress(export.status_url, export.progress, export.wait_seconds)
-            _record(lake, export_id, client.poll(waiting))
+            state = client.poll(waiting)
+            tell_poll(lake, export, state)
+            _record(lake, export_id, state)
             polled = lake.ledger.export(export_id)
             is_late = polled.is_open and _is_overdue(lake, polled, now)
             return _give_up(lake, client, polled) if is_late else polled

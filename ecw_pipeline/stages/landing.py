@@ -29,6 +29,12 @@ from ecw_pipeline.landing.ndjson import ends_in_mid_line
 from ecw_pipeline.landing.quarantine import unreadable_before
 from ecw_pipeline.landing.unreadable import unreadable_lines
 from ecw_pipeline.ledger import Export, ExportFile
+from ecw_pipeline.stages.events import (
+    tell_complete,
+    tell_error,
+    tell_export_complete,
+    tell_request,
+)
 from ecw_pipeline.stages.exports import refresh_links
 from ecw_pipeline.stages.lake import Lake
 from ecw_pipeline.stages.outcomes import SEVERE, issues_by_severity
@@ -88,6 +94,8 @@ def land_type(
         raise
     if _state_of(lake, export, resource_type) != "loaded":
         lake.ledger.mark_type(export.export_id, resource_type, "landed")
+        if lake.ledger.export(export.export_id).state == "landed":
+            tell_export_complete(lake, export)
     return counts_of(lake, export, resource_type)
 
 
@@ -138,7 +146,12 @@ def _land_files(
     if missing:
         with lake.client(export.connection_id) as client:
             for file in missing:
-                _land_file(lake, client, export, file)
+                try:
+                    _land_file(lake, client, export, file)
+                except EcwError as error:
+                    tell_error(lake, export, file, error.message)
+                    raise
+                tell_complete(lake, export, _known(lake, export, file))
                 report(file)
 
 
@@ -179,6 +192,7 @@ def _download(
     settings = lake.settings
     limits = Limits(settings.max_file_megabytes << 20, settings.max_unpacked_ratio)
     try:
+        tell_request(lake, export, file)
         return client.download(file.url, stem, limits, with_token=export.requires_token)
     except TemporaryError:
         refresh_links(lake, client, export)
