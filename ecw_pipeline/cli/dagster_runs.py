@@ -41,7 +41,7 @@ def prepare_dagster_home(settings: Settings) -> None:
 def run_job(job_name: str, day: str, lake: Lake, title: str) -> None:
     """Run a job for one partition day in this process and wait for it.
 
-    A table whose view fails keeps the load from running in the same run; it is run after it.
+    A type that fails keeps the load of the others from running in the same run; it is run after.
 
     Raises:
         EcwError: what made the run fail.

@@ -14,6 +14,9 @@ from dagster._core.definitions.reconstruct import (
 )
 
 from ecw_pipeline.defs.assembly import definitions
+from ecw_pipeline.defs.marts import mart_assets
+from ecw_pipeline.defs.resources import resources
+from ecw_pipeline.marts.catalog import Mart
 from ecw_pipeline_tests.pipeline.harness import Site, site
 from ecw_pipeline_tests.stages.practice import view, write_lines
 
@@ -167,6 +170,29 @@ def test_a_table_that_is_left_as_it_was_says_so_in_its_materialization(
         "bad_path",
         "given",
     }
+
+
+def test_a_mart_that_cannot_run_fails_its_step_when_the_others_are_built(
+    practice: Site, run: dg.ExecuteInProcessResult
+) -> None:
+    marts = {
+        "bad": Mart("bad", "Which column is not there?", "SELECT nothing FROM core.patient"),
+        "good": Mart("good", "How many are there?", "SELECT count(*) AS n FROM core.patient"),
+    }
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = dg.materialize(
+            [mart_assets(marts, frozenset())],
+            instance=instance,
+            resources=resources(),
+            run_config=QUIET,
+            raise_on_error=False,
+        )
+
+    assert not result.success
+    assert [e.asset_key for e in result.get_asset_materialization_events()] == [
+        dg.AssetKey(["marts", "good"])
+    ]
+    assert practice.rows("FROM marts.good") == [(1,)]
 
 
 def test_a_run_that_was_planned_before_the_folder_changed_finds_its_steps(

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from ecw_pipeline.marts.catalog import built_in_marts
+from ecw_pipeline.stages.loading import build_marts
 from ecw_pipeline.stages.sync import stale_tables
 from ecw_pipeline_tests.stages.practice import Practice, practice, small_data, view, write_lines
 
@@ -154,6 +156,21 @@ def test_a_type_without_a_built_in_table_gets_one_from_what_landed_before(one: P
         ("amox", "Amoxicillin")
     ]
     assert len(one.proxy.arrivals) == before
+
+
+def test_marts_that_lack_a_column_of_a_replaced_table_keep_no_other_from_being_built(
+    one: Practice,
+) -> None:
+    _put(one, "patient", view("patient", "gender"))
+    one.load()
+    marts, errors = built_in_marts(), []  # type: ignore[var-annotated]
+
+    built = build_marts(one.lake, marts.values(), errors)
+
+    failed = {name for name in marts if any(f"marts/{name}.sql" in str(e) for e in errors)}
+    assert failed
+    assert built.keys() == marts.keys() - failed
+    assert all("core.patient" in marts[name].sql for name in failed)
 
 
 def test_names_that_mean_something_in_sql_are_names_of_tables(one: Practice) -> None:
