@@ -58,7 +58,9 @@ def _field_type(element: Element, inside: tuple[str, ...]) -> Any:
     one = _JSON_TYPES.get(element.element_type, str)
     if not element.is_primitive:
         one = _complex_type(element.element_type, inside)
-    return list[_or_null(one)] if element.is_list else one  # type: ignore[misc]
+    elif element.is_list:
+        one = _or_null(one)  # where a value has only an extension; objects leave no gaps
+    return list[one] if element.is_list else one  # type: ignore[valid-type]
 
 
 def _or_null(json_type: Any) -> Any:

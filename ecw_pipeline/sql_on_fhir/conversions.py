@@ -87,6 +87,8 @@ def _converted(resolver: Resolver, value: Node, target: str, at: int) -> Node:
     kind, functions = _CONVERSIONS[target]
     function = functions.get(_sort(value.kind))
     if function is None:
+        if value.kind != ANYTHING:
+            resolver.warn(f"to{target}() of a {value.kind} is always empty", at)
         return Empty(kind)
     if function == "boolean of number":
         value = resolver.mapped(value, "number", NUMBER)

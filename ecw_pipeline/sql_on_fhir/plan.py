@@ -267,7 +267,7 @@ class Planner:
         if not declared:
             return found
         if declared not in PRIMITIVES and structure.type_structure(declared) is None:
-            hint = did_you_mean(declared, PRIMITIVES)
+            hint = did_you_mean(declared, structure.type_names())
             self._problems.add(f"{definition.where}.type", f"{declared} is not a FHIR type{hint}")
         elif declared == "string" and found not in {*PRIMITIVES, ANYTHING}:
             message = f"its path gives {found}, so column {definition.name} holds JSON as text"
@@ -310,6 +310,8 @@ class Planner:
         form: str = "",
     ) -> Node:
         """A path's meaning; empty when it has none, which is then noted."""
+        if not path:
+            return Empty()  # noted as missing
         try:
             resolver = (resolver or self._resolver).at(where, path)
             node = resolver.resolve(parse(path), scope)

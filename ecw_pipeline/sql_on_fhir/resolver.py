@@ -151,7 +151,7 @@ class Resolver:
         element = known.elements[name]
         if element.choice:
             right = f"{element.choice}.ofType({element.element_type})"
-            self._warn(f"`{name}` is JSON's name; FHIRPath says `{right}`", at)
+            self.warn(f"`{name}` is JSON's name; FHIRPath says `{right}`", at)
         return self.field(source, element)
 
     def field(self, source: Node, element: structure.Element) -> Node:
@@ -204,10 +204,11 @@ class Resolver:
 
     def _unknown(self, kind: str, name: str, at: int, known: tuple[str, ...]) -> Node:
         hint = did_you_mean(name, known)
-        self._warn(f"`{name}` is not an element of {kind}, so it is always empty{hint}", at)
+        self.warn(f"`{name}` is not an element of {kind}, so it is always empty{hint}", at)
         return Empty()
 
-    def _warn(self, message: str, at: int) -> None:
+    def warn(self, message: str, at: int) -> None:
+        """Note what is allowed but probably not meant."""
         self._problems.warn(self._where, message, self._path, at)
 
     # Values

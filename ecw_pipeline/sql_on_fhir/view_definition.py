@@ -143,6 +143,8 @@ class _Reader:
             self._problems.add(where[:80], f"selects nest more than {MAX_SELECT_DEPTH} deep")
             return SelectDefinition(where)
         item = self.mapping(item, where, _OF_SELECT)
+        if "path" in item:
+            self._problems.add(where, 'columns stand inside: {"column": [{"name": …, "path": …}]}')
         directive, paths = self._directive(item, where)
         return SelectDefinition(
             where,
@@ -172,7 +174,11 @@ class _Reader:
             return "", ()
         directive = given[0]
         paths = item[directive] if directive == "repeat" else [item[directive]]
-        if not isinstance(paths, list) or not paths or not all(isinstance(p, str) for p in paths):
+        if (
+            not isinstance(paths, list)
+            or not paths
+            or not all(isinstance(p, str) and p for p in paths)
+        ):
             expected = "a list of FHIRPaths" if directive == "repeat" else "a FHIRPath"
             self._problems.add(f"{where}.{directive}", f"expected {expected}")
             return "", ()

@@ -52,6 +52,7 @@ def test_what_fhir_allows_fits(elements: dict[str, Any]) -> None:
         {"maritalStatus": "single"},
         {"multipleBirthInteger": "two"},
         {"contact": [{"name": []}]},
+        {"name": [None, {"family": "A"}]},
     ],
 )
 def test_what_has_another_json_type_does_not_fit(elements: dict[str, Any]) -> None:

@@ -63,7 +63,8 @@ def replace(whole: str, pattern: str, new: str) -> Items:
 
 
 def replace_matches(whole: str, pattern: str, new: str) -> Items:
-    return text(re.sub(pattern, re.sub(r"\$(\d)", r"\\\1", new.replace("\\", r"\\")), whole))
+    groups = re.sub(r"\$(\d)", r"\\g<\1>", new.replace("\\", r"\\"))
+    return text(re.sub(pattern, groups, whole))
 
 
 def matches(whole: str, pattern: str) -> Items:

@@ -38,7 +38,16 @@ CONSTANTS = [
     {"name": "yes", "valueBoolean": True},
     {"name": "day", "valueDate": "2020-02"},
 ]
-CONVERSIONS = ("String", "Integer", "Decimal", "Boolean", "Date", "DateTime", "Time")
+# Target → of what it can be made.
+CONVERSIONS = {
+    "String": tuple(FAMILIES),
+    "Integer": ("integer", "boolean", "text"),
+    "Decimal": ("integer", "decimal", "boolean", "text"),
+    "Boolean": ("integer", "decimal", "boolean", "text"),
+    "Date": ("moment", "text"),
+    "DateTime": ("moment", "text"),
+    "Time": ("time", "text"),
+}
 PATTERNS = (r"'^[a-z]$'", r"'\\d+'", "'b|A'", "'.'", "'(a)(.?)'")
 
 
@@ -195,8 +204,11 @@ def plain(family: str) -> Way:
     return lambda w, kind, _: w.plain(family, kind)
 
 
-def converted(to: str) -> Way:
-    return lambda w, kind, d: f"({w.any_one(kind, d - 1)}).{to}()"
+def converted(target: str, shape: str = "({}).to{}()") -> Way:
+    def written(w: Writer, kind: str, d: int) -> str:
+        return shape.format(w.one(w.pick(CONVERSIONS[target]), kind, d - 1), target)
+
+    return written
 
 
 def compared(w: Writer, kind: str, d: int) -> str:
@@ -279,7 +291,7 @@ ONE: dict[str, tuple[Way, ...]] = {
         lambda w, k, d: f"({w.one('text', k, d - 1)}).replaceMatches({w.pick(PATTERNS)}, '<$0>')",
         of_two("text", "({} + {})", "({} & {})"),
         of_list("text", "({}).join(',')"), of_list("text", "({}).join()"),
-        of("text", "({}).split('b').last()"), converted("toString"),
+        of("text", "({}).split('b').last()"), converted("String"),
     ),
     "integer": (
         plain("integer"), narrowed("integer"), chosen("integer"),
@@ -289,7 +301,7 @@ ONE: dict[str, tuple[Way, ...]] = {
         of_two("decimal", "({} div {})"),
         of("decimal", "({}).ceiling()"), of("decimal", "({}).floor()"),
         of("decimal", "({}).truncate()"), of("integer", "-({})"), of("integer", "({}).abs()"),
-        converted("toInteger"),
+        converted("Integer"),
     ),
     "decimal": (
         plain("decimal"), narrowed("decimal"), chosen("decimal"),
@@ -300,7 +312,7 @@ ONE: dict[str, tuple[Way, ...]] = {
             w.boolean(k, d - 1), w.one("integer", k, d - 1), w.one("decimal", k, d - 1)),
         of("decimal", "({}).round(1)"), of("decimal", "({}).abs()"), of("decimal", "-({})"),
         lambda w, k, _: f"{w.plain('decimal', k)}.{w.pick(('low', 'high'))}Boundary()",
-        converted("toDecimal"),
+        converted("Decimal"),
     ),
     "boolean": (
         plain("boolean"), narrowed("boolean"), chosen("boolean"), presence, typed, compared,
@@ -314,12 +326,12 @@ ONE: dict[str, tuple[Way, ...]] = {
         of_list("boolean", "({}).allTrue()"), of_list("boolean", "({}).anyFalse()"),
         of_list("boolean", "({}).anyTrue()"), of_list("boolean", "({}).allFalse()"),
         lambda w, k, d: f"({w.any_list(k, d - 1)}).isDistinct()",
-        lambda w, k, d: converted(f"convertsTo{w.pick(CONVERSIONS)}")(w, k, d),
-        converted("toBoolean"),
+        lambda w, k, d: converted(w.pick(tuple(CONVERSIONS)), "({}).convertsTo{}()")(w, k, d),
+        converted("Boolean"),
     ),
     "moment": (
-        plain("moment"), narrowed("moment"), converted("toDate"), converted("toDateTime"),
+        plain("moment"), narrowed("moment"), converted("Date"), converted("DateTime"),
         lambda w, k, _: f"{w.plain('moment', k)}.{w.pick(('low', 'high'))}Boundary()",
     ),
-    "time": (plain("time"), narrowed("time"), converted("toTime")),
+    "time": (plain("time"), narrowed("time"), converted("Time")),
 }  # fmt: skip

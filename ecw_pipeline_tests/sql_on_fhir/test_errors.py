@@ -163,6 +163,12 @@ def test_what_every_resource_may_have_is_not_warned_of() -> None:
     assert compile_view(view_of("id") | metadata).warnings == ()
 
 
+@pytest.mark.parametrize("path", ["1.5.toInteger()", "(1.5).convertsToInteger()"])
+def test_what_never_converts_is_warned_of(path: str) -> None:
+    (warning,) = compile_view(view_of(path)).warnings
+    assert "toInteger() of a decimal is always empty" in warning
+
+
 def test_the_json_name_of_a_choice_is_accepted_with_a_warning() -> None:
     compiled = compile_view(view_of("effectiveDateTime"))
     assert "effective.ofType(dateTime)" in compiled.warnings[0]
@@ -171,6 +177,8 @@ def test_the_json_name_of_a_choice_is_accepted_with_a_warning() -> None:
 @pytest.mark.parametrize(
     ("change", "says"),
     [
+        ({"select": [{"name": "a", "path": "id"}]}, "select[0]: columns stand inside"),
+        ({"select": [{"forEach": "", "column": []}]}, "expected a FHIRPath"),
         ({"resource": "Patiant"}, "did you mean `Patient`?"),
         ({"resource": 1}, "expected text"),
         ({"resourceType": "Patient"}, "expected ViewDefinition"),
@@ -238,6 +246,17 @@ def test_a_branch_without_a_column_may_say_so_with_nothing() -> None:
 
     assert compile_view(view).columns[0].sql_type == "BOOLEAN"
     assert [row["a"] for row in run_view(view, [patient]).rows] == [None, True]
+
+
+def test_a_column_without_a_path_is_one_problem() -> None:
+    error = refused({"resource": "Patient", "select": [{"column": [{"name": "a"}]}]})
+    assert [str(problem) for problem in error.problems] == ["select[0].column[0].path: is missing"]
+
+
+def test_a_type_in_the_wrong_case_is_recognized() -> None:
+    column = {"name": "a", "path": "subject", "type": "reference"}
+    error = refused({"resource": "Observation", "select": [{"column": [column]}]})
+    assert "reference is not a FHIR type (did you mean `Reference`?)" in str(error)
 
 
 def test_something_that_is_no_view_at_all_is_refused() -> None:
