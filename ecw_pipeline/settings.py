@@ -22,6 +22,7 @@ from ecw_pipeline.layout import DataFolder
 ExportLevel = Literal["system", "patient", "group"]
 
 MINUTES_OF_A_YEAR = 525_600
+DAYS_OF_A_CENTURY = 36_525
 
 # The two ways to say where a connection's secret is, in the connections file.
 _SECRET_KEYS = ("client_secret_env", "client_secret_file")
@@ -111,6 +112,9 @@ class Settings(BaseSettings):
     view_definitions: Path | None = Field(None, validation_alias="ECW_VIEW_DEFINITIONS")
     export_deadline_minutes: float = Field(
         180.0, gt=0, le=MINUTES_OF_A_YEAR, validation_alias="ECW_EXPORT_DEADLINE_MINUTES"
+    )
+    reconcile_days: float = Field(
+        30.0, ge=0, le=DAYS_OF_A_CENTURY, validation_alias="ECW_RECONCILE_DAYS"
     )
     partitions_start: str = Field("2026-01-01", validation_alias="ECW_PARTITIONS_START")
 

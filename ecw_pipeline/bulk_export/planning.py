@@ -5,9 +5,9 @@ whose ``_since`` left no gap behind. Chaining to the last *completed* export wou
 failed type missed.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 
 @dataclass(frozen=True)
@@ -37,11 +37,34 @@ def watermarks(landed: Iterable[LandedType]) -> dict[str, datetime]:
     return known
 
 
+def types_to_reconcile(
+    last_full: Mapping[str, datetime], now: datetime, every: timedelta
+) -> frozenset[str]:
+    """The types whose last full export was asked for so long ago that it is time for another.
+
+    Only a full export shows what a server deleted without a word, or left out of its changes. It
+    counts from when it was asked for, even in vain: a server that fails at full exports goes on
+    giving changes meanwhile. No time in ``every`` is never.
+    """
+    due = (name for name, asked_at in last_full.items() if now - asked_at >= every)
+    return frozenset(due if every else ())
+
+
 def plan_exports(
-    wanted: Sequence[str], landed: Iterable[LandedType], *, is_full: bool = False
+    wanted: Sequence[str],
+    landed: Iterable[LandedType],
+    *,
+    anew: Collection[str] = (),
+    since: datetime | None = None,
 ) -> list[ExportPlan]:
-    """One incremental export of the known types, and a full one of those never seen."""
-    known = {} if is_full else watermarks(landed)
+    """One incremental export of the known types, and a full one of those never seen.
+
+    Types in ``anew`` are asked for as if never seen. ``since`` stands in the place of the
+    watermarks; what it leaves out is still asked for by the plans after it.
+    """
+    if since is not None:
+        return [ExportPlan(tuple(wanted), since)] if wanted else []
+    known = {name: mark for name, mark in watermarks(landed).items() if name not in anew}
     followed = tuple(name for name in wanted if name in known)
     unseen = tuple(name for name in wanted if name not in known)
     plans = []

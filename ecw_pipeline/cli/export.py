@@ -1,13 +1,24 @@
 """`ecw export`: ask for data, wait, land, load and publish, without Dagster."""
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ecw_pipeline.errors import EcwError
+from ecw_pipeline.errors import BadDataError, EcwError
+from ecw_pipeline.fhir.instants import parse_instant
 
 if TYPE_CHECKING:
+    from ecw_pipeline.ledger import Export
     from ecw_pipeline.stages.lake import Lake
+
+
+def _instant(text: str) -> datetime:
+    """Read an instant, or a day as its first moment."""
+    try:
+        return parse_instant(text if "T" in text else f"{text}T00:00:00Z")
+    except BadDataError as error:
+        raise typer.BadParameter(error.message) from error
 
 
 def add_to(app: typer.Typer) -> None:
@@ -17,22 +28,43 @@ def add_to(app: typer.Typer) -> None:
 
 def run(
     full: Annotated[bool, typer.Option("--full", help="Ask for everything anew.")] = False,
+    since: Annotated[
+        datetime | None,
+        typer.Option(
+            parser=_instant,
+            metavar="INSTANT",
+            help="Ask for the changes since then, 2026-01-31 or 2026-01-31T12:00:00Z.",
+        ),
+    ] = None,
     wait: Annotated[bool, typer.Option(help="Wait for the export, then land and load it.")] = True,
 ) -> None:
     """Ask every connection for what changed since the last sync, and bring it to the warehouse.
 
     Stopped or killed, the same command continues. Example: ecw export --full
     """
+    if full and since:
+        raise typer.BadParameter("--full asks for more than --since: use one of them")
     from ecw_pipeline.cli.own_views import require_up_to_date, say_own_views
-    from ecw_pipeline.cli.terminal import console
-    from ecw_pipeline.stages.exports import describe
     from ecw_pipeline.stages.lake import Lake
     from ecw_pipeline.stages.sync import ask_all, stale_tables
 
     lake = Lake.from_environment()
     said = say_own_views(lake)
     errors: list[EcwError] = []
-    asked = ask_all(lake, lake.clock.now().date().isoformat(), errors, is_full=full)
+    asked = ask_all(lake, lake.clock.now().date().isoformat(), errors, is_full=full, since=since)
+    _say(asked)
+    if wait and asked:
+        _bring_home(lake, [export.export_id for export in asked])
+    if errors:
+        raise errors[0]
+    if wait:
+        require_up_to_date(stale_tables(lake), said)
+
+
+def _say(asked: list["Export"]) -> None:
+    from ecw_pipeline.cli.terminal import console
+    from ecw_pipeline.stages.exports import describe
+
     for words in map(describe, asked):
         console.print(
             f"export {words['export_id']} of {words['connection_id']}: {words['state']},"
@@ -40,12 +72,6 @@ def run(
             highlight=False,
             soft_wrap=True,
         )
-    if wait and asked:
-        _bring_home(lake, [export.export_id for export in asked])
-    if errors:
-        raise errors[0]
-    if wait:
-        require_up_to_date(stale_tables(lake), said)
 
 
 def _bring_home(lake: "Lake", export_ids: list[str]) -> None:

@@ -6,6 +6,7 @@ from ecw_pipeline.defs.failures import first_error, spoken_failures
 from ecw_pipeline.defs.partitions import DAYS, ONE_RUN, exports_of_run
 from ecw_pipeline.defs.resources import LakeResource
 from ecw_pipeline.errors import EcwError
+from ecw_pipeline.fhir.instants import parse_instant
 from ecw_pipeline.ledger import Export
 from ecw_pipeline.stages import exports, landing
 from ecw_pipeline.stages.lake import Lake
@@ -14,9 +15,15 @@ EXPORT_TAG = "ecw_export"
 
 
 class ExportConfig(dg.Config):
-    """How to ask: ``full`` asks for everything anew, whatever has landed."""
+    """How to ask where a day has its answer already; nothing said, it is not asked again.
 
+    ``force`` asks for the changes since what has landed, ``full`` for everything anew, ``since``
+    for the changes since an instant.
+    """
+
+    force: bool = False
     full: bool = False
+    since: str = ""
 
 
 @dg.asset(
@@ -38,10 +45,17 @@ def _ask_all(lake: Lake, context: dg.AssetExecutionContext, config: ExportConfig
     """Ask each connection; one that fails does not keep the others from being asked."""
     asked: list[Export] = []
     errors: list[EcwError] = []
+    since = parse_instant(config.since) if config.since else None
     for connection in lake.connections():
         try:
-            days = context.partition_keys
-            found = exports.start_exports(lake, connection, days, is_full=config.full)
+            found = exports.start_exports(
+                lake,
+                connection,
+                context.partition_keys,
+                is_full=config.full,
+                since=since,
+                ask_again=config.force,
+            )
         except EcwError as error:
             errors.append(error)
         else:

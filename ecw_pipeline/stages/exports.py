@@ -3,13 +3,17 @@
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
-from urllib.parse import urlsplit
 
 import httpx
 
 from ecw_pipeline.bulk_export.client import BulkExportClient
-from ecw_pipeline.bulk_export.messages import ExportRequest, Manifest, ManifestFile
-from ecw_pipeline.bulk_export.planning import ExportPlan, LandedType, plan_exports
+from ecw_pipeline.bulk_export.messages import ExportRequest, Manifest
+from ecw_pipeline.bulk_export.planning import (
+    ExportPlan,
+    LandedType,
+    plan_exports,
+    types_to_reconcile,
+)
 from ecw_pipeline.bulk_export.protocol import (
     Completed,
     ExportState,
@@ -19,11 +23,11 @@ from ecw_pipeline.bulk_export.protocol import (
     Refused,
     Unsupported,
 )
-from ecw_pipeline.errors import ConfigurationError, EcwError, ProtocolError, TemporaryError
+from ecw_pipeline.errors import ConfigurationError, ProtocolError, TemporaryError
 from ecw_pipeline.fhir.instants import format_instant
 from ecw_pipeline.fhir_client.providers import Connection
 from ecw_pipeline.files import write_json
-from ecw_pipeline.ledger import Export, ExportFile, Ledger
+from ecw_pipeline.ledger import Export, Ledger
 from ecw_pipeline.stages.events import tell_kick_off, tell_poll
 from ecw_pipeline.stages.lake import Lake
 
@@ -39,26 +43,28 @@ def start_exports(
     days: Sequence[str],
     *,
     is_full: bool = False,
+    since: datetime | None = None,
     ask_again: bool = False,
 ) -> list[Export]:
     """See to it that exports answer the partition days; returns them, old and new.
 
-    Days that are answered stay so, unless ``ask_again`` wants the changes since, or ``is_full``
-    everything anew. An export that is still open answers further days too: there is never a
-    second one while one runs. ``ask_again`` first finishes what a failure or a kill left undone.
+    Days that are answered stay so, unless ``ask_again`` wants the changes since, ``is_full``
+    everything anew, or ``since`` the changes since then. An export that is still open answers
+    further days too: there is never a second one while one runs. ``ask_again`` first finishes what
+    a failure or a kill left undone.
 
     Raises:
-        TemporaryError: a full export is wanted while an incremental one is under way.
+        TemporaryError: more is wanted than an export brings that is under way.
         EcwError: the server cannot be reached, or refuses.
     """
     ledger = lake.ledger
     with _only_one(lake, connection.connection_id):
         running = [e for e in ledger.exports(connection.connection_id) if e.is_open]
         if running:
-            if is_full and any(export.since for export in running):
+            if any(_brings_less(export, is_full, since) for export in running):
                 raise TemporaryError(
                     f"an incremental export of {connection.connection_id} is under way",
-                    "ask for everything when it is done: ecw status",
+                    "ask for more when it is done: ecw status",
                 )
             for export in running:
                 ledger.assign_days(export, days)
@@ -66,11 +72,18 @@ def start_exports(
         answered = [e for e in ledger.exports_of_days(connection.connection_id, days) if _stands(e)]
         open_days = set(days) - {day for e in answered for day in ledger.days_of(e.export_id)}
         unfinished = unfinished_exports(lake, connection.connection_id)
-        if ask_again and unfinished and not is_full:
-            return unfinished
-        if is_full or ask_again:
-            return _ask(lake, connection, days, is_full)
-        return answered + (_ask(lake, connection, open_days, is_full) if open_days else [])
+        if is_full or since:
+            return _ask(lake, connection, days, is_full, since)
+        if ask_again:
+            return unfinished or _ask(lake, connection, days)
+        return answered + (_ask(lake, connection, open_days) if open_days else [])
+
+
+def _brings_less(export: Export, is_full: bool, since: datetime | None) -> bool:
+    """Whether an export leaves out something of what is wanted now."""
+    if export.since is None:
+        return False
+    return is_full or (since is not None and since < export.since)
 
 
 def _only_one(lake: Lake, connection_id: str) -> AbstractContextManager[None]:
@@ -104,11 +117,18 @@ def _stands(export: Export) -> bool:
     return export.state not in ("failed", "cancelled")
 
 
-def _ask(lake: Lake, connection: Connection, days: Iterable[str], is_full: bool) -> list[Export]:
+def _ask(
+    lake: Lake,
+    connection: Connection,
+    days: Iterable[str],
+    is_full: bool = False,
+    since: datetime | None = None,
+) -> list[Export]:
     with lake.client(connection.connection_id) as client:
         wanted = _wanted_types(connection, client)
         landed = landed_types(lake.ledger, connection)
-        plans = plan_exports(wanted, landed, is_full=is_full)
+        anew = wanted if is_full else _types_to_reconcile(lake, connection)
+        plans = plan_exports(wanted, landed, anew=anew, since=since)
         intents = [_intend(lake.ledger, connection, plan, days) for plan in plans]
         return [_kick_off(lake, client, export) for export in intents]
 
@@ -135,15 +155,35 @@ def landed_types(ledger: Ledger, connection: Connection) -> list[LandedType]:
     An export that is still landing does not count: nothing of it is loaded before all of it is.
     """
     landed = []
-    for export in ledger.exports(connection.connection_id):
-        is_ours = (export.level, export.group_id) == (connection.level, connection.group_id)
-        if is_ours and export.has_arrived and not is_on_its_way(ledger, export):
+    for export in _exports_of(ledger, connection):
+        if export.has_arrived and not is_on_its_way(ledger, export):
             landed += [
                 LandedType(one.resource_type, export.since, export.known_at)
                 for one in ledger.types(export.export_id)
                 if one.state in ("landed", "loaded")
             ]
     return landed
+
+
+def _types_to_reconcile(lake: Lake, connection: Connection) -> frozenset[str]:
+    """The types of a connection that it is time to ask for from the beginning again."""
+    last_full = {
+        name: export.intended_at
+        for export in _exports_of(lake.ledger, connection)
+        if export.since is None
+        for name in export.resource_types
+    }
+    every = timedelta(days=lake.settings.reconcile_days)
+    return types_to_reconcile(last_full, lake.clock.now(), every)
+
+
+def _exports_of(ledger: Ledger, connection: Connection) -> list[Export]:
+    """A connection's exports at its present level and group, oldest first."""
+    return [
+        export
+        for export in ledger.exports(connection.connection_id)
+        if (export.level, export.group_id) == (connection.level, connection.group_id)
+    ]
 
 
 def _intend(
@@ -359,38 +399,3 @@ def describe(export: Export) -> dict[str, str]:
         "progress": export.progress,
         "error": export.error,
     }
-
-
-def refresh_links(lake: Lake, client: BulkExportClient, export: Export) -> None:
-    """Read the manifest again, because its links have expired.
-
-    Raises:
-        EcwError: the server no longer has the export.
-    """
-    state = client.poll(InProgress(export.status_url, "", 0.0))
-    if not isinstance(state, Completed):
-        raise _gone(export)
-    planned = lake.ledger.files(export.export_id)
-    fresh = state.manifest.files
-    if sorted(map(_sort_of, planned)) != sorted(map(_sort_of, fresh)):
-        raise _gone(export)
-    # The server may list its files in another order now: like goes with like, and path with path.
-    pairs = zip(sorted(planned, key=_place_of), sorted(fresh, key=_place_of), strict=True)
-    for file, again in pairs:
-        lake.ledger.mark_file(export.export_id, file.file_number, url=again.url)
-
-
-def _sort_of(file: ExportFile | ManifestFile) -> tuple[str, str, int]:
-    count = file.manifest_count if isinstance(file, ExportFile) else file.count
-    return file.kind, file.resource_type, -1 if count is None else count
-
-
-def _place_of(file: ExportFile | ManifestFile) -> tuple[tuple[str, str, int], str]:
-    return _sort_of(file), urlsplit(file.url).path
-
-
-def _gone(export: Export) -> EcwError:
-    return ProtocolError(
-        f"the files of export {export.export_id} are no longer at the server",
-        "materialise export_request with a new day, or run `ecw export --full`",
-    )

@@ -35,8 +35,8 @@ from ecw_pipeline.stages.events import (
     tell_export_complete,
     tell_request,
 )
-from ecw_pipeline.stages.exports import refresh_links
 from ecw_pipeline.stages.lake import Lake
+from ecw_pipeline.stages.links import refresh_links
 from ecw_pipeline.stages.outcomes import SEVERE, issues_by_severity
 from ecw_pipeline.warehouse.versions import VERSION_COLUMNS
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from ecw_pipeline.errors import EcwError, MachineError
 from ecw_pipeline.ledger import Export
@@ -28,7 +29,14 @@ class Synced:
     lines_missing: int
 
 
-def ask_all(lake: Lake, day: str, errors: list[EcwError], *, is_full: bool = False) -> list[Export]:
+def ask_all(
+    lake: Lake,
+    day: str,
+    errors: list[EcwError],
+    *,
+    is_full: bool = False,
+    since: datetime | None = None,
+) -> list[Export]:
     """Ask every connection for news, even where the day has an answer already.
 
     A connection that cannot be asked leaves its error in ``errors``; the others are asked.
@@ -40,7 +48,9 @@ def ask_all(lake: Lake, day: str, errors: list[EcwError], *, is_full: bool = Fal
     asked: list[Export] = []
     for connection in lake.connections():
         try:
-            asked += exports.start_exports(lake, connection, [day], is_full=is_full, ask_again=True)
+            asked += exports.start_exports(
+                lake, connection, [day], is_full=is_full, since=since, ask_again=True
+            )
         except EcwError as error:
             errors.append(error)
     return asked

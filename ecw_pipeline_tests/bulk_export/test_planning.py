@@ -1,12 +1,19 @@
 """What has landed decides what is asked for; a gap is never forgotten."""
 
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecw_pipeline.bulk_export.planning import ExportPlan, LandedType, plan_exports, watermarks
+from ecw_pipeline.bulk_export.planning import (
+    ExportPlan,
+    LandedType,
+    plan_exports,
+    types_to_reconcile,
+    watermarks,
+)
 from ecw_pipeline_tests.builders import MONDAY, TUESDAY
 
 WEDNESDAY = TUESDAY + timedelta(days=1)
@@ -101,15 +108,49 @@ def test_a_type_that_is_new_gets_its_own_full_export() -> None:
     ]
 
 
-def test_a_full_export_asks_for_everything_anew() -> None:
-    pieces = [landed("A", None, MONDAY)]
+def test_a_type_that_is_wanted_anew_is_asked_for_from_the_beginning() -> None:
+    pieces = [landed("A", None, MONDAY), landed("B", None, MONDAY)]
 
-    assert plan_exports(["A"], pieces, is_full=True) == [ExportPlan(("A",), None)]
+    assert plan_exports(["A", "B"], pieces, anew=["A"]) == [
+        ExportPlan(("A",), None),
+        ExportPlan(("B",), MONDAY),
+    ]
 
 
-@pytest.mark.parametrize("is_full", [True, False])
-def test_nothing_wanted_is_nothing_asked(is_full: bool) -> None:
-    assert plan_exports([], [landed("A", None, MONDAY)], is_full=is_full) == []
+def test_another_since_is_asked_for_all_types_whatever_landed() -> None:
+    pieces = [landed("A", None, WEDNESDAY)]
+
+    assert plan_exports(["A", "B"], pieces, since=TUESDAY) == [ExportPlan(("A", "B"), TUESDAY)]
+
+
+@pytest.mark.parametrize(
+    ("since", "next_since"),
+    [
+        (MONDAY, WEDNESDAY),
+        (MONDAY + timedelta(hours=1), MONDAY),
+    ],
+)
+def test_another_since_moves_the_watermark_only_if_it_leaves_no_gap(
+    since: datetime, next_since: datetime
+) -> None:
+    pieces = [landed("A", None, MONDAY), landed("A", since, WEDNESDAY)]
+
+    assert plan_exports(["A"], pieces) == [ExportPlan(("A",), next_since)]
+
+
+def test_a_type_is_reconciled_when_its_last_full_export_is_long_ago() -> None:
+    asked = {"A": MONDAY, "B": TUESDAY}
+
+    assert types_to_reconcile(asked, WEDNESDAY, timedelta(days=2)) == {"A"}
+
+
+def test_types_are_never_reconciled_where_that_is_switched_off() -> None:
+    assert types_to_reconcile({"A": MONDAY}, WEDNESDAY, timedelta(0)) == frozenset()
+
+
+@pytest.mark.parametrize("options", [{}, {"anew": ["A"]}, {"since": MONDAY}])
+def test_nothing_wanted_is_nothing_asked(options: dict[str, Any]) -> None:
+    assert plan_exports([], [landed("A", None, MONDAY)], **options) == []
 
 
 @given(st.lists(st.sampled_from("ABC"), unique=True), LANDED)

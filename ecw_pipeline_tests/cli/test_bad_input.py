@@ -192,6 +192,8 @@ def test_a_refusal_leaves_no_data_folder(refused: Refused) -> None:
     [
         (("exprot",), "No such command 'exprot'"),
         (("export", "--fully"), "No such option: --fully"),
+        (("export", "--since", "yesterday"), "Invalid value for '--since': not a FHIR instant"),
+        (("export", "--full", "--since", "2026-01-31"), "--full asks for more than --since"),
         (("demo", "--patients", "0"), "Invalid value for '--patients'"),
         (("sql",), "Missing argument"),
     ],

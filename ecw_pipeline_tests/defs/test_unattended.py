@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -15,6 +16,7 @@ from ecw_pipeline.definitions import defs
 from ecw_pipeline.defs.automation import MOST_LANDING_RUNS, land_finished_exports
 from ecw_pipeline.defs.resources import LakeResource
 from ecw_pipeline.defs.run_owners import hold
+from ecw_pipeline.fhir.instants import parse_instant
 from ecw_pipeline_tests.pipeline.harness import Site, site
 
 ONE_DAY = {"dagster/partition": "2026-01-05"}
@@ -94,6 +96,27 @@ def test_a_backfill_of_five_days_is_one_export(
 
     (export,) = practice.lake.ledger.exports()
     assert practice.lake.ledger.days_of(export.export_id) == [f"2026-01-0{d}" for d in range(5, 10)]
+
+
+@pytest.mark.parametrize(
+    ("config", "since"),
+    [
+        ({"force": True}, "the first"),
+        ({"full": True}, None),
+        ({"since": "2026-01-01T00:00:00Z"}, parse_instant("2026-01-01T00:00:00Z")),
+    ],
+)
+def test_a_day_that_is_answered_is_asked_again_on_request(
+    practice: Site, instance: dg.DagsterInstance, config: dict[str, Any], since: object
+) -> None:
+    practice.sync(DAY)
+    job = defs.resolve_job_def("request_exports")
+    run_config = QUIET | {"ops": {"export_request": {"config": config}}}
+
+    job.execute_in_process(instance=instance, partition_key=DAY, run_config=run_config)
+
+    first, second = practice.lake.ledger.exports()
+    assert second.since == (first.transaction_time if since == "the first" else since)
 
 
 def test_an_export_with_a_run_under_way_gets_no_second_one(

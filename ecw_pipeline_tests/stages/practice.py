@@ -41,11 +41,11 @@ class Practice:
     def set(self, name: str, value: object) -> None:
         self.environment.setenv(name, str(value))
 
-    def ask(self, day: str = DAY, **options: bool) -> list[Export]:
+    def ask(self, day: str = DAY, **options: Any) -> list[Export]:
         lake = self.lake
         return [e for c in lake.connections() for e in start_exports(lake, c, [day], **options)]
 
-    def arrive(self, day: str = DAY, **options: bool) -> list[Export]:
+    def arrive(self, day: str = DAY, **options: Any) -> list[Export]:
         lake = self.lake
         ended = wait_for_exports(lake, [e.export_id for e in self.ask(day, **options)])
         return [require_arrived(export) for export in ended]
@@ -66,7 +66,7 @@ class Practice:
     def load(self) -> list[loading.Loaded]:
         return loading.load_exports(self.lake)
 
-    def pull(self, day: str = DAY, **options: bool) -> list[Export]:
+    def pull(self, day: str = DAY, **options: Any) -> list[Export]:
         """Ask, wait, land, load; anything that fails ends the test."""
         exports = self.arrive(day, **options)
         assert self.land(*exports) == {}

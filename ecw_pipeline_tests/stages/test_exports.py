@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from ecw_pipeline.errors import ProtocolError, TemporaryError
 from ecw_pipeline.ledger import Export
 from ecw_pipeline.stages.exports import advance_export, require_arrived
+from ecw_pipeline_tests.builders import MONDAY
 from ecw_pipeline_tests.odd_server import raw
 from ecw_pipeline_tests.stages.practice import DAY, Practice, practice, small_data
 from ecw_pipeline_tests.stages.proxy import hung_up, status
@@ -39,8 +41,8 @@ def _started(one: Practice) -> list[dict[str, Any]]:
     return exports
 
 
-def _land(one: Practice) -> list[Export]:
-    exports = one.arrive()
+def _land(one: Practice, day: str = DAY) -> list[Export]:
+    exports = one.arrive(day)
     assert one.land(*exports) == {}
     return exports
 
@@ -84,6 +86,53 @@ def test_full_asks_for_everything_anew(one: Practice) -> None:
 
     assert again.since is None
     assert len(_started(one)) == 2
+
+
+def test_another_since_asks_again_and_leaves_the_watermark_where_a_gap_would_be(
+    one: Practice,
+) -> None:
+    (first,) = _land(one)
+    later = first.known_at + timedelta(hours=1)
+    exports = one.arrive(DAY, since=later)
+    assert one.land(*exports) == {}
+
+    (third,) = one.ask(TUESDAY)
+
+    assert [export.since for export in exports] == [later]
+    assert third.since == first.transaction_time
+
+
+def test_changes_since_long_ago_wait_for_the_export_under_way(slow: Practice) -> None:
+    slow.ask(DAY, since=MONDAY)
+
+    slow.ask(DAY, since=MONDAY + timedelta(hours=1))  # is answered by the one under way
+    with pytest.raises(TemporaryError, match="under way"):
+        slow.ask(DAY, since=MONDAY - timedelta(hours=1))
+
+    assert len(_started(slow)) == 1
+
+
+def test_a_full_export_reconciles_every_thirty_days(one: Practice) -> None:
+    _land(one)
+    one.clock.advance(timedelta(days=29).total_seconds())
+    (soon,) = _land(one, TUESDAY)
+    one.clock.advance(timedelta(days=1).total_seconds())
+
+    (later,) = one.ask(WEDNESDAY)
+
+    assert (soon.since is None, later.since) == (False, None)
+
+
+def test_a_full_export_that_failed_leaves_way_to_the_changes(one: Practice) -> None:
+    (first,) = _land(one)
+    one.clock.advance(timedelta(days=30).total_seconds())
+    one.proxy.spoil(KICK_OFF, status(400), times=1)
+    (failed,) = one.ask(TUESDAY)
+
+    (changes,) = one.ask(TUESDAY)
+
+    assert (failed.state, failed.since) == ("failed", None)
+    assert changes.since == first.transaction_time
 
 
 def test_an_export_that_did_not_land_moves_no_watermark(one: Practice) -> None:
