@@ -50,6 +50,11 @@ class DataFolder:
         """One export as received."""
         return self.landing / connection_id / export_id
 
+    @property
+    def flat_tables(self) -> Path:
+        """The rows that exports give tables, one folder per table."""
+        return self.root / "flat"
+
     def flat(self, table: str, export_id: str) -> Path:
         """The rows one export gives one table."""
-        return self.root / "flat" / table / f"{export_id}.parquet"
+        return self.flat_tables / table / f"{export_id}.parquet"

@@ -269,23 +269,26 @@ def screened_files(lake: Lake, export: Export, resource_type: str) -> list[tuple
         if is_ours and file.state == "landed":
             paths = paths_of(lake, export, file)
             if not paths.screened.exists():
-                _require_as_received(paths, file)
+                require_as_received(lake, export, file)
                 screen_file(paths, resource_type, unreadable_before(paths.quarantine))
             found.append((file, paths.screened))
     return found
 
 
-def _require_as_received(paths: LandingPaths, file: ExportFile) -> None:
-    """Refuse to read a received file that somebody changed.
+def require_as_received(lake: Lake, export: Export, file: ExportFile) -> None:
+    """Refuse to read a received file that somebody changed or took away.
 
     Raises:
         BadDataError: the file is not what was received.
     """
-    if sha256_of(paths.received) != file.sha256:
-        raise BadDataError(
-            f"{paths.received} is no longer what was received (its SHA-256 differs)",
-            "restore it from a backup, or ask for everything anew: ecw export --full",
-        )
+    received = paths_of(lake, export, file).received
+    if not received.exists():
+        wrong = f"{received} is gone"
+    elif sha256_of(received) != file.sha256:
+        wrong = f"{received} is no longer what was received (its SHA-256 differs)"
+    else:
+        return
+    raise BadDataError(wrong, "restore it from a backup: tables are made from received files alone")
 
 
 def quarantine_lines(

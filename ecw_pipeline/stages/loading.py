@@ -1,25 +1,25 @@
 """From flat files to a published warehouse: whole exports, one transaction each, then publish."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import duckdb
 
 from ecw_pipeline.errors import EcwError, UnsupportedViewError
 from ecw_pipeline.landing.landing import Deletion
-from ecw_pipeline.ledger import Export
-from ecw_pipeline.marts.catalog import Mart
+from ecw_pipeline.ledger import Export, Ledger
+from ecw_pipeline.marts.catalog import Mart, built_in_marts
 from ecw_pipeline.stages.completeness import is_complete
 from ecw_pipeline.stages.exports import is_on_its_way
 from ecw_pipeline.stages.flattening import FlatFiles, flatten
 from ecw_pipeline.stages.lake import Lake
-from ecw_pipeline.stages.landing import counts_of, deletions_of, paths_of, screened_files
+from ecw_pipeline.stages.landing import counts_of, deletions_of, screened_files
+from ecw_pipeline.stages.progress import Step, silent
+from ecw_pipeline.stages.records import tell_of_files
 from ecw_pipeline.stages.tables import Table, tables_of, why_a_view_may_be_hidden
 from ecw_pipeline.warehouse import bookkeeping
-from ecw_pipeline.warehouse.database import transaction, working_warehouse
-from ecw_pipeline.warehouse.mart_runner import build_mart
+from ecw_pipeline.warehouse.database import read_published, transaction, working_warehouse
+from ecw_pipeline.warehouse.mart_runner import build_mart, mart_names
 from ecw_pipeline.warehouse.merge import Moved, fold, refold_table
 from ecw_pipeline.warehouse.publish import (
     forget_promise,
@@ -28,29 +28,6 @@ from ecw_pipeline.warehouse.publish import (
     publish,
 )
 from ecw_pipeline.warehouse.versions import DeletedResource, Incoming, ScreenedFile
-
-_EXPORT_COLUMNS = (
-    "export_id",
-    "connection_id",
-    "level",
-    "since",
-    "transaction_time",
-    "state",
-    "requested_at",
-    "completed_at",
-    "error",
-)
-_FILE_COLUMNS = (
-    "export_id",
-    "kind",
-    "resource_type",
-    "sha256",
-    "size_bytes",
-    "manifest_count",
-    "lines_received",
-    "lines_landed",
-    "lines_quarantined",
-)
 
 
 @dataclass(frozen=True)
@@ -73,25 +50,41 @@ def load_exports(lake: Lake) -> list[Loaded]:
         MachineError: the disk is full; the published warehouse stays as it was.
     """
     with lake.only_one("load"):
-        arrived = [export for export in lake.ledger.exports() if export.has_arrived]
-        settled = [export for export in arrived if not is_on_its_way(lake.ledger, export)]
-        _believe_the_warehouse(lake, settled)
-        flats = {name: FlatFiles(lake, table, settled) for name, table in lake.tables.items()}
-        broken = _flatten_all(lake, _ready(lake, settled))
-        loaded: list[Loaded] = []
-        working, published = lake.folder.working_warehouse, lake.folder.warehouse
-        is_due = is_publish_due(working, published)
-        promise_publish(working)
-        with working_warehouse(working) as connection:
-            mended = _mend_tables(lake, connection, flats, broken)
-            followers = {name: files for name, files in flats.items() if name not in broken}
-            for export in _ready(lake, settled):  # again: a new view may have refused old lines
-                loaded.extend(_load_export(lake, connection, export, followers))
-        if loaded or mended or is_due:
-            publish(working, published)
+        loaded, is_due = load_landed(lake)
+        if is_due:
+            publish_all(lake)
         else:
-            forget_promise(working)
+            forget_promise(lake.folder.working_warehouse)
     return loaded
+
+
+def load_landed(lake: Lake, step: Step = silent) -> tuple[list[Loaded], bool]:
+    """Load what has landed; returns it, and whether there is something to publish.
+
+    Only for who has the lake's "load" to themselves.
+    """
+    settled = settled_exports(lake.ledger)
+    _believe_the_warehouse(lake, settled)
+    flats = {name: FlatFiles(lake, table, settled) for name, table in lake.tables.items()}
+    broken = _flatten_all(lake, _ready(lake, settled), step)
+    working = lake.folder.working_warehouse
+    is_due = is_publish_due(working, lake.folder.warehouse)
+    promise_publish(working)
+    loaded: list[Loaded] = []
+    with working_warehouse(working) as connection:
+        is_due |= _mend_tables(lake, connection, flats, broken)
+        followers = {name: files for name, files in flats.items() if name not in broken}
+        ready = _ready(lake, settled)  # again: a new view may have refused old lines
+        for number, export in enumerate(ready, start=1):
+            loaded.extend(_load_export(lake, connection, export, followers))
+            step("load", number, len(ready))
+    return loaded, is_due or bool(loaded)
+
+
+def settled_exports(ledger: Ledger) -> list[Export]:
+    """The exports of which nothing is on its way any more, and that can be loaded."""
+    arrived = [export for export in ledger.exports() if export.has_arrived]
+    return [export for export in arrived if not is_on_its_way(ledger, export)]
 
 
 def _believe_the_warehouse(lake: Lake, exports: Sequence[Export]) -> None:
@@ -127,18 +120,19 @@ def _ready_types(lake: Lake, export: Export) -> list[str]:
     return [one.resource_type for one in types if one.state == "landed"]
 
 
-def _flatten_all(lake: Lake, exports: Sequence[Export]) -> dict[str, str]:
+def _flatten_all(lake: Lake, exports: Sequence[Export], step: Step) -> dict[str, str]:
     """Flatten what is to be loaded; returns the tables whose view fails, with why.
 
     A line that one table cannot read leaves all tables: then those before it are written anew.
     """
     broken: dict[str, str] = {}
-    for export in exports:
-        for name in _ready_types(lake, export):
-            lines_landed = -1
-            while lines_landed != (lines_now := counts_of(lake, export, name).lines_landed):
-                lines_landed = lines_now
-                broken |= _flatten_type(lake, export, name)
+    work = [(export, name) for export in exports for name in _ready_types(lake, export)]
+    for number, (export, name) in enumerate(work, start=1):
+        lines_landed = -1
+        while lines_landed != (lines_now := counts_of(lake, export, name).lines_landed):
+            lines_landed = lines_now
+            broken |= _flatten_type(lake, export, name)
+        step("flatten", number, len(work))
     return broken
 
 
@@ -200,7 +194,7 @@ def _load_export(
     beyond = {deletion.resource_type for _, deletion in deletions} - known
     ready = [*_ready_types(lake, export), *sorted(beyond)]
     with transaction(connection):
-        _tell_of_files(lake, connection, export, ready)
+        tell_of_files(lake, connection, export, ready)
         loaded = [
             _load_type(
                 lake,
@@ -214,17 +208,6 @@ def _load_export(
     for name in ready:
         lake.ledger.mark_type(export.export_id, name, "loaded")
     return loaded
-
-
-def _tell_of_files(
-    lake: Lake, connection: duckdb.DuckDBPyConnection, export: Export, ready: Sequence[str]
-) -> None:
-    """Say what the export is and which files and refused lines it came with."""
-    bookkeeping.replace_rows(connection, "ops.export", _export_rows(lake, export))
-    files = _file_rows(lake, export, ready)
-    bookkeeping.forget_files(connection, export.export_id, [row["source_file"] for row in files])
-    bookkeeping.insert_rows(connection, "ops.file", files)
-    bookkeeping.insert_rows(connection, "ops.quarantine", _quarantine_rows(lake, export, ready))
 
 
 def _load_type(
@@ -272,52 +255,46 @@ def _incoming(
     )
 
 
-def _export_rows(lake: Lake, loading: Export) -> list[dict[str, Any]]:
-    """Every export as the ledger has it; the one being loaded as it will be after the load."""
-    rows = [
-        {name: getattr(export, name) for name in _EXPORT_COLUMNS}
-        for export in lake.ledger.exports()
-    ]
-    states = {one.state for one in lake.ledger.types(loading.export_id)}
-    for row in rows:
-        if row["export_id"] == loading.export_id and "failed" not in states:
-            row["state"] = "loaded"
-    return rows
-
-
-def _file_rows(lake: Lake, export: Export, ready: Sequence[str]) -> list[dict[str, Any]]:
-    return [
-        {name: getattr(file, name) for name in _FILE_COLUMNS} | {"source_file": file.path}
-        for file in lake.ledger.files(export.export_id)
-        if file.path and (file.kind != "output" or file.resource_type in ready)
-    ]
-
-
-def _quarantine_rows(lake: Lake, export: Export, ready: Sequence[str]) -> list[dict[str, Any]]:
-    """Where each refused line is and why; its text stays in the landing folder."""
-    names = ("source_file", "source_line", "resource_id", "reason", "detail")
-    rows: list[dict[str, Any]] = []
-    for file in lake.ledger.files(export.export_id):
-        if file.lines_quarantined and (file.kind != "output" or file.resource_type in ready):
-            with paths_of(lake, export, file).quarantine.open(encoding="utf-8") as lines:
-                entries = map(json.loads, lines)
-                place = {"export_id": export.export_id, "resource_type": file.resource_type}
-                rows.extend(place | {name: entry[name] for name in names} for entry in entries)
-    return rows
-
-
 def build_marts(lake: Lake, marts: Iterable[Mart], errors: list[EcwError]) -> dict[str, int]:
     """Build marts from what is loaded now, then publish; returns the rows of each.
 
     A mart whose query cannot run stays as it was and leaves its error in ``errors``.
     """
-    built: dict[str, int] = {}
     with lake.only_one("load"):
-        with working_warehouse(lake.folder.working_warehouse) as connection:
-            for mart in marts:
-                try:
-                    built[mart.name] = build_mart(connection, mart.name, mart.question, mart.sql)
-                except UnsupportedViewError as error:
-                    errors.append(error)
-        publish(lake.folder.working_warehouse, lake.folder.warehouse)
+        if _is_cut_short(lake):
+            load_landed(lake)
+        built = replace_marts(lake, marts, errors)
+        publish_all(lake)
     return built
+
+
+def _is_cut_short(lake: Lake) -> bool:
+    """Whether the working warehouse may hold less than readers have: it is new, or half filled."""
+    working = lake.folder.working_warehouse
+    with working_warehouse(working) as connection:
+        is_empty = not bookkeeping.loaded_types(connection)
+    return is_empty or is_publish_due(working, lake.folder.warehouse)
+
+
+def replace_marts(lake: Lake, marts: Iterable[Mart], errors: list[EcwError]) -> dict[str, int]:
+    """Build marts in the working warehouse; returns the rows of each."""
+    built: dict[str, int] = {}
+    with working_warehouse(lake.folder.working_warehouse) as connection:
+        for mart in marts:
+            try:
+                built[mart.name] = build_mart(connection, mart.name, mart.question, mart.sql)
+            except UnsupportedViewError as error:
+                errors.append(error)
+    return built
+
+
+def publish_all(lake: Lake) -> None:
+    """Publish, after building the marts that readers have and a warehouse made anew lacks."""
+    working, published = lake.folder.working_warehouse, lake.folder.warehouse
+    if published.exists():
+        with read_published(published) as connection:
+            known = mart_names(connection)
+        with working_warehouse(working) as connection:
+            lost = known - mart_names(connection)
+        replace_marts(lake, [m for m in built_in_marts().values() if m.name in lost], [])
+    publish(working, published)

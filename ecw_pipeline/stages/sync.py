@@ -1,6 +1,6 @@
 """The whole job in one call, without Dagster: ask, wait, land, load, build marts."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -8,14 +8,9 @@ from ecw_pipeline.errors import EcwError, MachineError
 from ecw_pipeline.ledger import Export
 from ecw_pipeline.stages import exports, landing, loading
 from ecw_pipeline.stages.lake import Lake
+from ecw_pipeline.stages.progress import Step, silent
 from ecw_pipeline.warehouse import bookkeeping
 from ecw_pipeline.warehouse.database import read_published
-
-Step = Callable[[str, int, int], None]
-
-
-def _silent(_name: str, _done: int, _total: int) -> None:
-    """Nobody is watching."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +51,7 @@ def ask_all(
     return asked
 
 
-def bring_home(lake: Lake, export_ids: Sequence[str], step: Step = _silent) -> Synced:
+def bring_home(lake: Lake, export_ids: Sequence[str], step: Step = silent) -> Synced:
     """Wait for exports, land every type, load what has landed and build the marts.
 
     Raises:

@@ -94,13 +94,7 @@ def working_warehouse(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         MachineError: the file cannot be written, or the disk is full.
         TemporaryError: a program outside the pipeline holds the file open.
     """
-    private_folder(path.parent)
-    with (
-        machine_errors(path),
-        path.with_suffix(".lock").open("a", encoding="utf-8") as lock,
-    ):
-        path.with_suffix(".lock").chmod(PRIVATE_FILE_MODE)
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with _locked(path):
         if not path.exists():
             _create(path)
         connection = _connect(path)
@@ -119,6 +113,29 @@ def working_warehouse(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
             ) from error
         finally:
             connection.close()
+
+
+def empty_warehouse(path: Path) -> None:
+    """Put an empty warehouse in the place of the working one, whatever that is; waits for its user.
+
+    Raises:
+        MachineError: the file cannot be written, or the disk is full.
+    """
+    with _locked(path):
+        _create(path)
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Have the working warehouse to oneself."""
+    private_folder(path.parent)
+    with (
+        machine_errors(path),
+        path.with_suffix(".lock").open("a", encoding="utf-8") as lock,
+    ):
+        path.with_suffix(".lock").chmod(PRIVATE_FILE_MODE)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _create(path: Path) -> None:

@@ -32,6 +32,12 @@ def build_mart(connection: duckdb.DuckDBPyConnection, name: str, question: str, 
     return int(counted[0]) if counted else 0
 
 
+def mart_names(connection: duckdb.DuckDBPyConnection) -> set[str]:
+    """The marts that a warehouse has."""
+    rows = connection.execute("SELECT table_name FROM duckdb_tables() WHERE schema_name = 'marts'")
+    return {name for (name,) in rows.fetchall()}
+
+
 def _reason(error: duckdb.Error) -> str:
     if isinstance(error, _OF_THE_TEXT):
         return str(error).splitlines()[0]

@@ -12,6 +12,8 @@ from ecw_pipeline.files import (
 )
 from ecw_pipeline.warehouse.database import working_warehouse
 
+_REBUILD = "rebuild"
+
 
 def publish(working: Path, published: Path) -> None:
     """Replace the published warehouse with what the working one holds now.
@@ -36,6 +38,18 @@ def promise_publish(working: Path) -> None:
     private_folder(working.parent)
     with machine_errors(working):
         _promise(working).touch(PRIVATE_FILE_MODE)
+
+
+def promise_rebuild(working: Path) -> None:
+    """Say on the disk that a warehouse made anew is being filled, until it is published."""
+    with machine_errors(working):
+        _promise(working).write_text(_REBUILD, encoding="utf-8")
+
+
+def is_rebuild_promised(working: Path) -> bool:
+    """Whether a warehouse made anew is still being filled."""
+    promise = _promise(working)
+    return promise.exists() and promise.read_text(encoding="utf-8") == _REBUILD
 
 
 def forget_promise(working: Path) -> None:

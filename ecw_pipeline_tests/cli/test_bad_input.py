@@ -128,6 +128,18 @@ CASES = (
         words=("sql", "SELECT 1"),
     ),
     Case(
+        "nothing to rebuild from",
+        "no export has landed in ",
+        "fill it first: ecw export",
+        words=("rebuild",),
+    ),
+    Case(
+        "a table that is none",
+        "there is no table 'patients'",
+        "did you mean patient?",
+        words=("rebuild", "--table", "patients"),
+    ),
+    Case(
         "a sandbox that others could reach",
         "the sandbox would listen on 0.0.0.0",
         "use 127.0.0.1",

@@ -253,6 +253,23 @@ def test_a_second_export_without_changes_brings_none(
     assert "\n0 resources new or changed, 0 deleted: " in again.stdout
 
 
+@pytest.mark.parametrize(
+    ("words", "what"),
+    [((), "everything"), (("--table", "patient"), "core.patient and history.patient")],
+)
+def test_a_rebuild_needs_no_connection_and_says_how_far_it_is(
+    first_export: Finished, filled: Place, words: tuple[str, ...], what: str
+) -> None:
+    before = filled.run("sql", COUNT_PATIENTS).stdout
+
+    ended = filled.run("rebuild", *words)
+
+    assert (ended.exit_code, ended.stderr) == (0, "")
+    assert "rebuild: check files 1/1\n" in ended.stdout
+    assert f"{what} made anew: {filled.data / 'warehouse.duckdb'}\n" in ended.stdout
+    assert filled.run("sql", COUNT_PATIENTS).stdout == before
+
+
 def test_status_of_an_empty_folder_says_how_to_begin(place: Place) -> None:
     ended = place.run("status")
 

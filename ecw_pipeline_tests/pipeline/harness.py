@@ -126,10 +126,17 @@ def source_lines(folder: Path) -> dict[str, list[dict[str, Any]]]:
     return found
 
 
-def table_dump(data: Path) -> dict[str, list[tuple[Any, ...]]]:
-    """Every row of every table of `core`, in a fixed order."""
+def table_dump(data: Path, *schemas: str) -> dict[str, list[tuple[Any, ...]]]:
+    """Every row of every table of the schemas, `core` where none is named, in a fixed order."""
     with read_published(data / "warehouse.duckdb") as connection:
-        return {name: _all_rows(connection, name) for name in core_tables(connection)}
+        names = connection.execute(
+            "SELECT schema_name || '.' || table_name FROM duckdb_tables()"
+            " WHERE schema_name IN (SELECT unnest(?)) ORDER BY 1",
+            [list(schemas or ("core",))],
+        ).fetchall()
+        return {
+            name: connection.execute(f"FROM {name} ORDER BY ALL").fetchall() for (name,) in names
+        }
 
 
 def core_tables(connection: duckdb.DuckDBPyConnection) -> list[str]:
@@ -138,10 +145,6 @@ def core_tables(connection: duckdb.DuckDBPyConnection) -> list[str]:
         "SELECT table_name FROM duckdb_tables() WHERE schema_name = 'core' ORDER BY 1"
     ).fetchall()
     return [name for (name,) in rows]
-
-
-def _all_rows(connection: duckdb.DuckDBPyConnection, table: str) -> list[tuple[Any, ...]]:
-    return connection.execute(f'SELECT * FROM core."{table}" ORDER BY ALL').fetchall()
 
 
 def folder_files(folder: Path) -> list[str]:
