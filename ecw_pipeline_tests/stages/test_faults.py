@@ -48,7 +48,7 @@ class Visit:
     def suffer(self, faults: dict[str, Any]) -> None:
         self.site.sandbox.faults.replace(faults)
 
-    def try_once(self, **options: bool) -> bool:
+    def try_once(self, **options: Any) -> bool:
         """Ask, wait and land; whether all went well. What went wrong is kept in words."""
         lake, well = self.lake, True
         try:
