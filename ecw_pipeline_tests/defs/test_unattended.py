@@ -102,18 +102,22 @@ def test_a_backfill_of_five_days_is_one_export(
     ("config", "since"),
     [
         ({"force": True}, "the first"),
-        ({"full": True}, None),
         ({"since": "2026-01-01T00:00:00Z"}, parse_instant("2026-01-01T00:00:00Z")),
     ],
 )
 def test_a_day_that_is_answered_is_asked_again_on_request(
-    practice: Site, instance: dg.DagsterInstance, config: dict[str, Any], since: object
+    practice: Site,
+    instance: dg.DagsterInstance,
+    monkeypatch: pytest.MonkeyPatch,
+    config: dict[str, Any],
+    since: object,
 ) -> None:
-    practice.sync(DAY)
+    monkeypatch.setenv("ECW_RESOURCE_TYPES", "Location")
+    practice.sync("2026-01-05")
     job = defs.resolve_job_def("request_exports")
     run_config = QUIET | {"ops": {"export_request": {"config": config}}}
 
-    job.execute_in_process(instance=instance, partition_key=DAY, run_config=run_config)
+    job.execute_in_process(instance=instance, partition_key="2026-01-05", run_config=run_config)
 
     first, second = practice.lake.ledger.exports()
     assert second.since == (first.transaction_time if since == "the first" else since)
