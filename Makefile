@@ -37,8 +37,6 @@ test: setup lint types  ## Everything that CI checks
 
 soak: setup  ## The proofs by many tries, with many more tries (about an hour)
 	@ECW_SOAK=1 $(BIN)/python -m pytest -m soak
-
-soak: setup  ## Run the tests that draw random examples with fifty times as many
 	@$(BIN)/python -m pytest --hypothesis-profile=soak -m hypothesis
 
 lint: setup

@@ -111,11 +111,18 @@ class BulkExportClient:
     def _all_pages(self, url: str, first: Reply) -> Reply:
         """A manifest that comes in pages, as one; or the reply that came instead of a page.
 
-        A link to a page that was read already leads nowhere new: it is the end.
+        Raises:
+            ProtocolError: the pages run in a circle. What was read may be all or not: to take it
+                for all could lose files.
         """
         whole, seen = first, {url}
         following = next_page(first.document, url)
-        while following is not None and following not in seen:
+        while following is not None:
+            if following in seen:
+                raise ProtocolError(
+                    f"the pages of the export's manifest run in a circle after page {len(seen)}",
+                    "run again: it is read anew; if it stays, ask the provider's support",
+                )
             page = self._ask_status(following)
             if page.status_code != httpx.codes.OK:
                 return page

@@ -12,6 +12,7 @@ from ecw_pipeline.errors import EcwError
 from ecw_pipeline.ledger import Export
 from ecw_pipeline.stages import exports
 from ecw_pipeline.stages.lake import Lake
+from ecw_pipeline.stages.plans import is_on_its_way
 
 # Steps share one process: starting thirty processes costs ten times what the steps do.
 EXECUTOR = dg.in_process_executor
@@ -113,7 +114,7 @@ def _wanted_runs(instance: dg.DagsterInstance, lake: Lake) -> Iterator[dg.RunReq
         if export.state not in ("completed", "landed"):
             continue
         states = {one.state for one in lake.ledger.types(export.export_id)}
-        job = land_exports if exports.is_on_its_way(lake.ledger, export) else load_landed
+        job = land_exports if is_on_its_way(lake.ledger, export) else load_landed
         if states & {"pending", "landed"} and (
             request := _run_for(instance, lake, export, job.name)
         ):

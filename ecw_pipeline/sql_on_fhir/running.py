@@ -57,7 +57,7 @@ def run_compiled(
             cursor = connection.execute(view.select(view.from_ndjson([path])))
             values = cursor.fetchall()
         except duckdb.Error as error:
-            raise UnsupportedViewError(f"the view failed on this data: {error}") from error
+            raise unfit_data("the view fails on this data", error) from None
         description: Any = cursor.description
     columns = [str(item[0]) for item in description]
     rows = [dict(zip(columns, row, strict=True)) for row in values]

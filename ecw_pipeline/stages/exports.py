@@ -8,12 +8,7 @@ import httpx
 
 from ecw_pipeline.bulk_export.client import BulkExportClient
 from ecw_pipeline.bulk_export.messages import ExportRequest, Manifest
-from ecw_pipeline.bulk_export.planning import (
-    ExportPlan,
-    LandedType,
-    plan_exports,
-    types_to_reconcile,
-)
+from ecw_pipeline.bulk_export.planning import ExportPlan
 from ecw_pipeline.bulk_export.protocol import (
     Completed,
     ExportState,
@@ -23,13 +18,14 @@ from ecw_pipeline.bulk_export.protocol import (
     Refused,
     Unsupported,
 )
-from ecw_pipeline.errors import ConfigurationError, ProtocolError, TemporaryError
+from ecw_pipeline.errors import ProtocolError, TemporaryError
 from ecw_pipeline.fhir.instants import format_instant
 from ecw_pipeline.fhir_client.providers import Connection
 from ecw_pipeline.files import write_json
 from ecw_pipeline.ledger import Export, Ledger
 from ecw_pipeline.stages.events import tell_kick_off, tell_poll
 from ecw_pipeline.stages.lake import Lake
+from ecw_pipeline.stages.plans import is_on_its_way, plans_for
 
 # A kick-off whose reply never came is asked once more, on record: nobody can know if it counted.
 # So is one whose export the server forgot.
@@ -106,13 +102,6 @@ def unfinished_exports(lake: Lake, connection_id: str) -> list[Export]:
     ]
 
 
-def is_on_its_way(ledger: Ledger, export: Export) -> bool:
-    """Whether types of an export, or what it says is deleted, have not landed yet."""
-    return any(one.state == "pending" for one in ledger.types(export.export_id)) or any(
-        file.kind == "deleted" and file.state != "landed" for file in ledger.files(export.export_id)
-    )
-
-
 def _stands(export: Export) -> bool:
     return export.state not in ("failed", "cancelled")
 
@@ -125,65 +114,9 @@ def _ask(
     since: datetime | None = None,
 ) -> list[Export]:
     with lake.client(connection.connection_id) as client:
-        wanted = _wanted_types(connection, client)
-        landed = landed_types(lake.ledger, connection)
-        anew = wanted if is_full else _types_to_reconcile(lake, connection)
-        plans = plan_exports(wanted, landed, anew=anew, since=since)
+        plans = plans_for(lake, connection, client.offered_types(), is_full=is_full, since=since)
         intents = [_intend(lake.ledger, connection, plan, days) for plan in plans]
         return [_kick_off(lake, client, export) for export in intents]
-
-
-def _wanted_types(connection: Connection, client: BulkExportClient) -> tuple[str, ...]:
-    """The types that were asked for and are offered; all offered ones where none was named.
-
-    Raises:
-        ConfigurationError: none of the wanted types is offered.
-    """
-    offered = client.offered_types()
-    wanted = tuple(n for n in connection.resource_types or offered if n in offered)
-    if not wanted:
-        raise ConfigurationError(
-            f"none of the types {', '.join(connection.resource_types)} is offered by the server",
-            f"set ECW_RESOURCE_TYPES to some of: {', '.join(offered)}",
-        )
-    return wanted
-
-
-def landed_types(ledger: Ledger, connection: Connection) -> list[LandedType]:
-    """What has landed of a connection at its present level and group.
-
-    An export that is still landing does not count: nothing of it is loaded before all of it is.
-    """
-    landed = []
-    for export in _exports_of(ledger, connection):
-        if export.has_arrived and not is_on_its_way(ledger, export):
-            landed += [
-                LandedType(one.resource_type, export.since, export.known_at)
-                for one in ledger.types(export.export_id)
-                if one.state in ("landed", "loaded")
-            ]
-    return landed
-
-
-def _types_to_reconcile(lake: Lake, connection: Connection) -> frozenset[str]:
-    """The types of a connection that it is time to ask for from the beginning again."""
-    last_full = {
-        name: export.intended_at
-        for export in _exports_of(lake.ledger, connection)
-        if export.since is None
-        for name in export.resource_types
-    }
-    every = timedelta(days=lake.settings.reconcile_days)
-    return types_to_reconcile(last_full, lake.clock.now(), every)
-
-
-def _exports_of(ledger: Ledger, connection: Connection) -> list[Export]:
-    """A connection's exports at its present level and group, oldest first."""
-    return [
-        export
-        for export in ledger.exports(connection.connection_id)
-        if (export.level, export.group_id) == (connection.level, connection.group_id)
-    ]
 
 
 def _intend(

@@ -10,10 +10,10 @@ from ecw_pipeline.landing.landing import Deletion
 from ecw_pipeline.ledger import Export, Ledger
 from ecw_pipeline.marts.catalog import Mart, built_in_marts
 from ecw_pipeline.stages.completeness import is_complete
-from ecw_pipeline.stages.exports import is_on_its_way
 from ecw_pipeline.stages.flattening import FlatFiles, flatten
 from ecw_pipeline.stages.lake import Lake
 from ecw_pipeline.stages.landing import counts_of, deletions_of, screened_files
+from ecw_pipeline.stages.plans import is_on_its_way
 from ecw_pipeline.stages.progress import Step, silent
 from ecw_pipeline.stages.records import tell_of_files
 from ecw_pipeline.stages.tables import Table, tables_of, why_a_view_may_be_hidden

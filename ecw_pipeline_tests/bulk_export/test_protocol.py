@@ -1,6 +1,7 @@
 """A state and a reply give the next state; nothing spins and nothing is overlooked."""
 
 from dataclasses import replace
+from itertools import product
 from typing import Any
 
 import pytest
@@ -256,3 +257,50 @@ def test_a_poll_that_is_not_allowed_waits_for_somebody_to_mend_the_grant(status:
 
     assert isinstance(state, InProgress)
     assert str(status) in state.progress
+
+
+STATUSES = [*range(200, 209), *range(300, 309), *range(400, 452), *range(500, 512)]
+CODES = ["transient", "conflict", "not-supported", "throttled", "exception"]
+LOCATIONS: list[dict[str, str]] = [{}, {"content-location": "/status/7"}]
+DOCUMENTS = [{}, *(outcome(code, diagnostics="_since") for code in CODES)]
+WAITS = [None, 0.0, 0.01, 60.0, 300.0]
+
+
+@pytest.mark.parametrize("state", [Requested(ASKED.url, ("_since",)), WAITING])
+def test_every_reply_ends_the_talk_or_asks_for_time(state: Requested | InProgress) -> None:
+    """Every status, with every code, address and Retry-After."""
+    for status, headers, document, wait in product(STATUSES, LOCATIONS, DOCUMENTS, WAITS):
+        following = next_state(state, Reply(status, headers, document, wait))
+        match following:
+            case InProgress() | Refused():
+                assert 0.5 <= following.wait_seconds <= LONGEST_POLL_SECONDS
+            case Unsupported():
+                assert following.parameter == "_since"
+                assert state != WAITING
+            case Lost():
+                assert (state, status) in {(WAITING, 404), (WAITING, 410)}
+            case Completed():
+                assert (state, status) == (WAITING, 200)
+            case Failed():
+                assert following.reason
+
+
+@given(st.lists(REPLIES, max_size=30))
+def test_a_talk_never_goes_on_without_asking_for_time(replies: list[Reply]) -> None:
+    """A parameter can be left out only once, so the kick-offs that need no wait come to an end."""
+    state: Requested | InProgress = Requested(ASKED.url, ("_since", "_type"))
+    at_once = 0
+    for reply in replies:
+        following = next_state(state, reply)
+        match following, state:
+            case InProgress(), _:
+                state = following
+            case Unsupported(), Requested():
+                at_once += 1
+                kept = tuple(p for p in state.parameters if p != following.parameter)
+                state = Requested(state.url, kept)
+            case Refused(), Requested():
+                assert following.wait_seconds >= 0.5
+            case _:
+                break
+    assert at_once <= 2

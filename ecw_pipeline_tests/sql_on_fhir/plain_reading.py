@@ -108,11 +108,11 @@ class Reading:
     # Operators
 
     def operated(self, operator: str, left: Tree, right: Any, this: Items) -> Items:
+        if operator == "as":
+            return [item for item in self.nodes(left, this) if is_a(item, right)]
         items = self.items(left, this)
         if operator == "is":
             return is_type(items, right)
-        if operator == "as":
-            return [item for item in items if is_a(item, right)]
         others = self.items(right, this)
         if operator in LOGIC:
             return truth(LOGIC[operator](truth_of(items), truth_of(others)))
@@ -135,10 +135,10 @@ class Reading:
             return self.extension(source, arguments[0], this)
         if name in {"ofType", "as", "is", "getReferenceKey"}:
             kind = arguments[0][-1] if arguments else ""
+            if name in {"ofType", "as"}:
+                return [item for item in self.nodes(source, this) if is_a(item, kind)]
             items = self.items(source, this)
-            if name == "getReferenceKey":
-                return reference_key(items, kind)
-            return is_type(items, kind) if name == "is" else [i for i in items if is_a(i, kind)]
+            return reference_key(items, kind) if name == "getReferenceKey" else is_type(items, kind)
         items = self.items(source, this)
         if name in PER_ITEM:
             return PER_ITEM[name](self, items, arguments)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ecw_pipeline.errors import BadDataError, TemporaryError
+from ecw_pipeline.errors import TemporaryError
 from ecw_pipeline.stages.landing import counts_of, land_type
 from ecw_pipeline.stages.sync import bring_home
 from ecw_pipeline_tests.stages.practice import Practice, practice, small_data
@@ -72,7 +72,7 @@ def test_a_gzip_file_that_stays_damaged_is_named_and_has_no_lines(one: Practice)
     (export,) = one.arrive()
     one.proxy.spoil("Practitioner", damaged)
 
-    with pytest.raises(BadDataError):
+    with pytest.raises(TemporaryError, match="cut short or damaged"):
         land_type(one.lake, export, "Practitioner")
 
     states = {t.resource_type: t.state for t in one.lake.ledger.types(export.export_id)}

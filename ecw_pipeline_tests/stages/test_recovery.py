@@ -15,8 +15,9 @@ from ecw_pipeline.errors import (
     TemporaryError,
 )
 from ecw_pipeline.ledger import Export
-from ecw_pipeline.stages.exports import advance_export, landed_types, start_exports
+from ecw_pipeline.stages.exports import advance_export, start_exports
 from ecw_pipeline.stages.landing import land_type
+from ecw_pipeline.stages.plans import landed_types
 from ecw_pipeline.stages.sync import ask_all, bring_home
 from ecw_pipeline_tests.odd_server import endless
 from ecw_pipeline_tests.stages.practice import (
