@@ -26,8 +26,8 @@ from ecw_pipeline.ledger_tables import (
     EXPORT,
     EXPORT_FILE,
     EXPORT_TYPE,
-    METADATA,
     PARTITION_DAY,
+    create_tables,
 )
 
 ExportStage = Literal[
@@ -53,6 +53,7 @@ class Export:
     state: ExportStage
     status_url: str
     progress: str
+    progressed_at: datetime | None
     wait_seconds: float
     next_poll_at: datetime | None
     transaction_time: datetime | None
@@ -126,7 +127,7 @@ class Ledger:
         sa.event.listen(self._engine, "connect", _configure)
         sa.event.listen(self._engine, "begin", _begin_writing)
         with self._transaction() as transaction:
-            METADATA.create_all(transaction)
+            create_tables(transaction)
 
     @contextmanager
     def _transaction(self) -> Iterator[Transaction]:
@@ -192,8 +193,11 @@ class Ledger:
         values: dict[str, Any] = {"state": "requested", "status_url": status_url}
         values |= {"progress": progress, "wait_seconds": wait_seconds}
         values |= {"next_poll_at": format_instant(at), "error": ""}
-        if self.export(export_id).requested_at is None:
-            values["requested_at"] = format_instant(self._clock.now())
+        known, now = self.export(export_id), format_instant(self._clock.now())
+        if known.requested_at is None:
+            values["requested_at"] = now
+        if known.requested_at is None or progress != known.progress:
+            values["progressed_at"] = now
         self._update(export_id, **values)
 
     def mark_waiting(self, export_id: str, reason: str, at: datetime) -> None:
@@ -379,6 +383,7 @@ def _days(connection_id: str, days: Iterable[str], export_id: str) -> list[dict[
 
 _INSTANTS = (
     "since",
+    "progressed_at",
     "next_poll_at",
     "transaction_time",
     "intended_at",

@@ -16,6 +16,7 @@ EXPORT = sa.Table(
     sa.Column("state", sa.String, nullable=False),
     sa.Column("status_url", sa.String, nullable=False, default=""),
     sa.Column("progress", sa.String, nullable=False, default=""),
+    sa.Column("progressed_at", sa.String),
     sa.Column("wait_seconds", sa.Float, nullable=False, default=0.0),
     sa.Column("next_poll_at", sa.String),
     sa.Column("transaction_time", sa.String),
@@ -58,3 +59,17 @@ PARTITION_DAY = sa.Table(
     sa.Column("day", sa.String, primary_key=True),
     sa.Column("export_id", sa.String, primary_key=True),
 )
+
+
+def create_tables(transaction: sa.Connection) -> None:
+    """Create what is missing: tables, and in a ledger of an earlier version also columns."""
+    METADATA.create_all(transaction)
+    inspector = sa.inspect(transaction)
+    for table in METADATA.sorted_tables:
+        known = {column["name"] for column in inspector.get_columns(table.name)}
+        for column in table.columns:
+            if column.name not in known:
+                kind = column.type.compile(transaction.dialect)
+                transaction.exec_driver_sql(
+                    f"ALTER TABLE {table.name} ADD COLUMN {column.name} {kind}"
+                )

@@ -355,6 +355,29 @@ def test_a_file_that_is_no_ledger_is_a_machine_error(tmp_path: Path) -> None:
         Ledger(tmp_path / "l.sqlite", monday_clock())
 
 
+def test_a_ledger_of_an_earlier_version_gets_the_columns_it_lacks(tmp_path: Path) -> None:
+    path = tmp_path / "l.sqlite"
+    export = intend(Ledger(path, monday_clock()))
+    with sqlite3.connect(path) as database:
+        database.execute("ALTER TABLE export DROP COLUMN progressed_at")
+
+    ledger = Ledger(path, monday_clock())
+    ledger.mark_requested(export.export_id, "https://a.org/status", "1%", 1.0, TUESDAY)
+
+    assert ledger.export(export.export_id).progressed_at == MONDAY
+
+
+def test_only_progress_counts_as_progress(tmp_path: Path) -> None:
+    clock = monday_clock()
+    ledger = Ledger(tmp_path / "l.sqlite", clock)
+    export_id = intend(ledger).export_id
+    for progress in ("", "1%", "2%", "2%"):
+        clock.advance(60)
+        ledger.mark_requested(export_id, "https://a.org/status", progress, 1.0, TUESDAY)
+
+    assert ledger.export(export_id).progressed_at == MONDAY + timedelta(minutes=3)
+
+
 def test_a_read_only_folder_is_a_machine_error(tmp_path: Path) -> None:
     with unwritable(tmp_path), pytest.raises(MachineError, match="cannot be written"):
         Ledger(tmp_path / "state" / "l.sqlite", monday_clock())

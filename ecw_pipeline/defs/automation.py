@@ -1,9 +1,11 @@
 """Jobs, the daily schedule, and the sensor that waits for exports and lands them."""
 
 from collections.abc import Iterator
+from datetime import date, timedelta
 
 import dagster as dg
 
+from ecw_pipeline.defs.arrival import news_of_arrival
 from ecw_pipeline.defs.exports import EXPORT_TAG
 from ecw_pipeline.defs.partitions import LANDS_TAG, range_tags
 from ecw_pipeline.defs.resources import LakeResource
@@ -13,11 +15,14 @@ from ecw_pipeline.ledger import Export
 from ecw_pipeline.stages import exports
 from ecw_pipeline.stages.lake import Lake
 from ecw_pipeline.stages.plans import is_on_its_way
+from ecw_pipeline.stages.troubles import export_to_repeat
 
 # Steps share one process: starting thirty processes costs ten times what the steps do.
 EXECUTOR = dg.in_process_executor
 # A landing run that keeps failing needs a person, not another run.
 MOST_LANDING_RUNS = 3
+# The sensor itself requests another run; Dagster's own repeats of a crashed one would double it.
+MAX_RETRIES_TAG = "dagster/max_retries"
 _ACTIVE = [
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.NOT_STARTED,
@@ -70,29 +75,57 @@ JOBS = (request_exports, land_exports, load_landed, incremental_sync, full_refre
     execution_timezone="UTC",
     description="Asks for the day's changes at 02:00 UTC.",
 )
-def daily_sync(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
-    """The partition of the day it runs on."""
-    day = context.scheduled_execution_time.date().isoformat()
-    return dg.RunRequest(run_key=day, partition_key=day)
+def daily_sync(context: dg.ScheduleEvaluationContext, lake: LakeResource) -> dg.RunRequest:
+    """The day it runs on, and the days before it that it was off."""
+    today = context.scheduled_execution_time.date().isoformat()
+    return dg.RunRequest(
+        run_key=today, tags=range_tags([today, _first_day_due(lake.open(), today)])
+    )
+
+
+def _first_day_due(lake: Lake, today: str) -> str:
+    """The day after the last one that all connections were asked for; today where none was."""
+    yesterday = (date.fromisoformat(today) - timedelta(days=1)).isoformat()
+    asked = [lake.ledger.answered_days(one.connection_id) for one in lake.settings.connections()]
+    last = min(max((day for day in days if day < today), default=yesterday) for days in asked)
+    first = (date.fromisoformat(last) + timedelta(days=1)).isoformat()
+    return max(first, lake.settings.partitions_start)
 
 
 @dg.sensor(
     name="land_finished_exports",
-    jobs=[land_exports, load_landed],
+    jobs=[request_exports, land_exports, load_landed],
     minimum_interval_seconds=15,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Polls open exports, and starts the landing run of each that is complete.",
+    description="Polls open exports, starts the landing run of each that is complete, and asks"
+    " again where one failed.",
 )
 def land_finished_exports(
     context: dg.SensorEvaluationContext, lake: LakeResource
-) -> dg.SensorResult | dg.SkipReason:
+) -> dg.SensorResult:
     opened = lake.open()
     waiting = list(bury_dead_runs(context.instance, opened))
     waiting += [_step(opened, e) for e in opened.ledger.exports() if e.is_open]
-    requests = list(_wanted_runs(context.instance, opened))
-    if requests:
-        return dg.SensorResult(run_requests=requests)
-    return dg.SkipReason("; ".join(waiting) or "no export is open and nothing waits to be loaded")
+    requests = [*_wanted_runs(context.instance, opened), *_repeated_requests(opened)]
+    words, news = news_of_arrival(opened, context.cursor or "")
+    idle = "no export is open and nothing waits to be loaded"
+    return dg.SensorResult(
+        run_requests=requests,
+        skip_reason=None if requests else "; ".join(waiting) or idle,
+        cursor=words,
+        asset_events=news,
+    )
+
+
+def _repeated_requests(lake: Lake) -> Iterator[dg.RunRequest]:
+    """Ask once more where an export failed; how often is bounded."""
+    for connection in lake.settings.connections():
+        if failed := export_to_repeat(lake, connection.connection_id):
+            yield dg.RunRequest(
+                run_key=f"{request_exports.name}-{failed.export_id}",
+                job_name=request_exports.name,
+                tags=range_tags(lake.ledger.days_of(failed.export_id)),
+            )
 
 
 def _step(lake: Lake, export: Export) -> str:
@@ -131,7 +164,7 @@ def _run_for(
     attempts = sum(run.job_name == job_name for run in runs)
     if attempts >= MOST_LANDING_RUNS:
         return None
-    tags = {tag: export.connection_id, LANDS_TAG: export.export_id}
+    tags = {tag: export.connection_id, LANDS_TAG: export.export_id, MAX_RETRIES_TAG: "0"}
     tags |= range_tags(lake.ledger.days_of(export.export_id))
     run_key = f"{job_name}-{export.export_id}-{attempts}"
     return dg.RunRequest(run_key=run_key, job_name=job_name, tags=tags)

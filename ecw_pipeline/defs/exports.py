@@ -1,11 +1,14 @@
 """Assets of the export itself: what was asked for, and the manifest that answered."""
 
+from collections.abc import Iterator
+
 import dagster as dg
 
+from ecw_pipeline.defs.arrival import SPEC, judge_arrival
 from ecw_pipeline.defs.failures import first_error, spoken_failures
 from ecw_pipeline.defs.partitions import DAYS, ONE_RUN, exports_of_run
 from ecw_pipeline.defs.resources import LakeResource
-from ecw_pipeline.errors import EcwError
+from ecw_pipeline.errors import ConfigurationError, EcwError
 from ecw_pipeline.fhir.instants import parse_instant
 from ecw_pipeline.ledger import Export
 from ecw_pipeline.stages import exports, landing
@@ -27,6 +30,7 @@ class ExportConfig(dg.Config):
 
 
 @dg.asset(
+    check_specs=[SPEC],
     partitions_def=DAYS,
     backfill_policy=ONE_RUN,
     group_name="export_request",
@@ -34,11 +38,12 @@ class ExportConfig(dg.Config):
 )
 def export_request(
     context: dg.AssetExecutionContext, config: ExportConfig, lake: LakeResource
-) -> dg.MaterializeResult[None]:
+) -> Iterator[dg.MaterializeResult[None]]:
     """Ask every connection for the changes since what has landed; one export answers many days."""
+    opened = lake.open()
     with spoken_failures(context):
-        asked = _ask_all(lake.open(), context, config)
-    return dg.MaterializeResult(metadata=_summary(asked))
+        asked = _ask_all(opened, context, config)
+    yield dg.MaterializeResult(metadata=_summary(asked), check_results=[judge_arrival(opened)])
 
 
 def _ask_all(lake: Lake, context: dg.AssetExecutionContext, config: ExportConfig) -> list[Export]:
@@ -48,7 +53,7 @@ def _ask_all(lake: Lake, context: dg.AssetExecutionContext, config: ExportConfig
     since = parse_instant(config.since) if config.since else None
     for connection in lake.connections():
         try:
-            found = exports.start_exports(
+            asked += exports.start_exports(
                 lake,
                 connection,
                 context.partition_keys,
@@ -58,11 +63,9 @@ def _ask_all(lake: Lake, context: dg.AssetExecutionContext, config: ExportConfig
             )
         except EcwError as error:
             errors.append(error)
-        else:
-            asked.extend(found)
     tags = {f"{EXPORT_TAG}/{export.export_id}": export.connection_id for export in asked}
     context.instance.add_run_tags(context.run.run_id, tags)
-    first_error(errors)
+    first_error(errors + [exports.why_failed(one) for one in asked if one.state == "failed"])
     return asked
 
 
@@ -84,6 +87,10 @@ def export_manifest(
 
 def _await_all(lake: Lake, context: dg.AssetExecutionContext) -> list[Export]:
     wanted = [export.export_id for export in exports_of_run(context, lake)]
+    if not wanted:
+        raise ConfigurationError(
+            "no export that stands answers these days", "materialise export_request of them first"
+        )
     ended = exports.wait_for_exports(lake, wanted)
     errors: list[EcwError] = []
     for export in ended:

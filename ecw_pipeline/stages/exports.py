@@ -18,7 +18,7 @@ from ecw_pipeline.bulk_export.protocol import (
     Refused,
     Unsupported,
 )
-from ecw_pipeline.errors import ProtocolError, TemporaryError
+from ecw_pipeline.errors import EcwError, ProtocolError, TemporaryError
 from ecw_pipeline.fhir.instants import format_instant
 from ecw_pipeline.fhir_client.providers import Connection
 from ecw_pipeline.files import write_json
@@ -26,6 +26,7 @@ from ecw_pipeline.ledger import Export, Ledger
 from ecw_pipeline.stages.events import tell_kick_off, tell_poll
 from ecw_pipeline.stages.lake import Lake
 from ecw_pipeline.stages.plans import is_on_its_way, plans_for
+from ecw_pipeline.stages.troubles import failed_exports
 
 # A kick-off whose reply never came is asked once more, on record: nobody can know if it counted.
 # So is one whose export the server forgot.
@@ -57,22 +58,34 @@ def start_exports(
     with _only_one(lake, connection.connection_id):
         running = [e for e in ledger.exports(connection.connection_id) if e.is_open]
         if running:
-            if any(_brings_less(export, is_full, since) for export in running):
-                raise TemporaryError(
-                    f"an incremental export of {connection.connection_id} is under way",
-                    "ask for more when it is done: ecw status",
-                )
-            for export in running:
-                ledger.assign_days(export, days)
-            return [_advance(lake, export.export_id) for export in running]
-        answered = [e for e in ledger.exports_of_days(connection.connection_id, days) if _stands(e)]
-        open_days = set(days) - {day for e in answered for day in ledger.days_of(e.export_id)}
+            return _join(lake, running, days, is_full, since)
         unfinished = unfinished_exports(lake, connection.connection_id)
-        if is_full or since:
+        is_for_more = is_full or since is not None
+        if ask_again and unfinished and not is_for_more:
+            return unfinished
+        if ask_again or is_for_more:
             return _ask(lake, connection, days, is_full, since)
-        if ask_again:
-            return unfinished or _ask(lake, connection, days)
+        answered = [e for e in ledger.exports_of_days(connection.connection_id, days) if _stands(e)]
+        open_days = _open_days(ledger, connection.connection_id, days, answered)
         return answered + (_ask(lake, connection, open_days) if open_days else [])
+
+
+def _join(
+    lake: Lake,
+    running: Sequence[Export],
+    days: Sequence[str],
+    is_full: bool,
+    since: datetime | None,
+) -> list[Export]:
+    """Let exports that are under way answer further days."""
+    if any(_brings_less(export, is_full, since) for export in running):
+        raise TemporaryError(
+            f"an incremental export of {running[0].connection_id} is under way",
+            "ask for more when it is done: ecw status",
+        )
+    for export in running:
+        lake.ledger.assign_days(export, days)
+    return [_advance(lake, export.export_id) for export in running]
 
 
 def _brings_less(export: Export, is_full: bool, since: datetime | None) -> bool:
@@ -80,6 +93,16 @@ def _brings_less(export: Export, is_full: bool, since: datetime | None) -> bool:
     if export.since is None:
         return False
     return is_full or (since is not None and since < export.since)
+
+
+def _open_days(
+    ledger: Ledger, connection_id: str, days: Sequence[str], answered: Iterable[Export]
+) -> set[str]:
+    """The days without an answer, or of which some types' export failed for good."""
+    answers = {day for export in answered for day in ledger.days_of(export.export_id)}
+    failed = failed_exports(ledger, connection_id)
+    unanswered = {day for export in failed for day in ledger.days_of(export.export_id)}
+    return (set(days) - answers) | (set(days) & unanswered)
 
 
 def _only_one(lake: Lake, connection_id: str) -> AbstractContextManager[None]:
@@ -315,7 +338,12 @@ def require_arrived(export: Export) -> Export:
             f"export {export.export_id} is not complete yet ({export.progress or export.state})",
             "the sensor lands it when it is; or run `ecw export --wait`",
         )
-    raise ProtocolError(
+    raise why_failed(export)
+
+
+def why_failed(export: Export) -> EcwError:
+    """What became of an export that the server refused or gave up, or that we did."""
+    return ProtocolError(
         f"export {export.export_id} {export.state}: {export.error}",
         "materialise export_request of that day again to ask anew",
     )

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Self
 
 from ecw_pipeline.bulk_export.client import BulkExportClient
 from ecw_pipeline.clock import Clock, SystemClock
@@ -28,7 +29,7 @@ class Lake:
     clock: Clock
 
     @classmethod
-    def from_environment(cls) -> "Lake":
+    def from_environment(cls) -> Self:
         """A lake as the environment describes it.
 
         Raises:

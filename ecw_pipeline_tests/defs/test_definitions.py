@@ -3,7 +3,6 @@
 import re
 import subprocess
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 
 import dagster as dg
@@ -68,18 +67,6 @@ def test_every_main_table_and_every_landed_type_has_a_check() -> None:
 
     assert {f"core/{t.name}" for t in TABLES.values() if t.is_main} <= checked
     assert {key for key in KEYS if key.startswith("raw/")} <= checked
-
-
-def test_the_schedule_asks_for_the_day_it_runs_on() -> None:
-    schedule = defs.resolve_schedule_def("daily_sync")
-    context = dg.build_schedule_context(
-        scheduled_execution_time=datetime(2026, 3, 4, 2, 0, tzinfo=UTC),
-        repository_def=defs.get_repository_def(),
-    )
-
-    (request,) = schedule.evaluate_tick(context).run_requests or []
-
-    assert request.partition_key == "2026-03-04"
 
 
 @pytest.mark.parametrize("settings", [{}, {"ECW_DATA": "/nowhere/at/all"}])

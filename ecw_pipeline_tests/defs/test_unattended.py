@@ -1,101 +1,117 @@
 """The unattended path: asked, awaited by the sensor, landed and loaded by the run it requests."""
 
-import os
-import subprocess
-import sys
-from collections.abc import Iterator
-from datetime import timedelta
-from pathlib import Path
+from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
 import pytest
 
-from ecw_pipeline.clock import SystemClock
-from ecw_pipeline.definitions import defs
-from ecw_pipeline.defs.automation import MOST_LANDING_RUNS, land_finished_exports
-from ecw_pipeline.defs.resources import LakeResource
-from ecw_pipeline.defs.run_owners import hold
+from ecw_pipeline.defs.automation import MOST_LANDING_RUNS, daily_sync
+from ecw_pipeline.defs.partitions import RANGE_END, RANGE_START
 from ecw_pipeline.fhir.instants import parse_instant
-from ecw_pipeline_tests.pipeline.harness import Site, site
+from ecw_pipeline_tests.defs.small import (
+    QUIET,
+    SmallLakeResource,
+    Unattended,
+    complaints,
+    small_job,
+)
+from ecw_pipeline_tests.stages.practice import DAY
 
-ONE_DAY = {"dagster/partition": "2026-01-05"}
-QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-FIVE_DAYS = {
-    "dagster/asset_partition_range_start": "2026-01-05",
-    "dagster/asset_partition_range_end": "2026-01-09",
-}
-
-
-@pytest.fixture
-def practice(tmp_path: Path) -> Iterator[Site]:
-    with site(tmp_path, patients=2) as one:
-        yield one
+NEXT_DAY = "2026-01-06"
+CONDITIONS = "SELECT condition_id FROM core.condition ORDER BY 1"
 
 
-@pytest.fixture
-def instance(practice: Site) -> Iterator[dg.DagsterInstance]:
-    with dg.DagsterInstance.ephemeral() as one:
-        yield one
+def _schedule(one: Unattended, day: datetime) -> dg.RunRequest:
+    context = dg.build_schedule_context(
+        instance=one.instance,
+        scheduled_execution_time=day,
+        resources={"lake": SmallLakeResource()},
+    )
+    request = daily_sync(context)
+    assert isinstance(request, dg.RunRequest)
+    return request
 
 
-def tick(instance: dg.DagsterInstance) -> dg.SensorResult | dg.SkipReason:
-    context = dg.build_sensor_context(instance=instance, resources={"lake": LakeResource()})
-    answer = land_finished_exports(context)
-    assert isinstance(answer, dg.SensorResult | dg.SkipReason)
-    return answer
+def _partitions(one: Unattended, *key: str) -> list[str]:
+    """The days of an asset that have been materialised."""
+    return sorted(one.instance.get_materialized_partitions(dg.AssetKey(key)))
 
 
-def requests(answer: dg.SensorResult | dg.SkipReason) -> list[dg.RunRequest]:
-    return list(answer.run_requests or []) if isinstance(answer, dg.SensorResult) else []
+def test_with_nothing_asked_the_sensor_says_so(one: Unattended) -> None:
+    answer = one.tick()
+
+    assert not answer.run_requests
+    assert "no export is open" in str(answer.skip_reason)
 
 
-def wait_until_complete(practice: Site) -> None:
-    """Let the sandbox finish and our own patience run out."""
-    lake = practice.lake
-    for export in lake.ledger.exports():
-        past = lake.clock.now() - timedelta(seconds=1)
-        lake.ledger.mark_requested(export.export_id, export.status_url, "", 0.5, past)
-    SystemClock().sleep(0.2)
+def test_the_sensor_waits_then_requests_the_run_that_lands_and_loads(one: Unattended) -> None:
+    one.run("request_exports", DAY)
+    assert "next poll in" in str(one.tick().skip_reason)
+
+    one.run_when_complete()
+
+    assert one.practice.rows("SELECT count(*) FROM core.patient") == [(5,)]
+    assert one.wanted() == ()
 
 
-def execute(
-    instance: dg.DagsterInstance, job_name: str, tags: dict[str, str]
-) -> dg.ExecuteInProcessResult:
-    job = defs.resolve_job_def(job_name)
-    return job.execute_in_process(instance=instance, tags=tags, run_config=QUIET)
+def test_a_backfill_of_thirty_days_is_one_export_and_two_runs(one: Unattended) -> None:
+    days = [f"2026-01-{number:02d}" for number in range(1, 31)]
+    one.run("request_exports", *days)
+
+    (request,) = one.wanted_when_complete()
+
+    assert len(one.practice.site.stats()["exports"]) == 1
+    assert _partitions(one, "export_request") == days
+    assert (request.tags[RANGE_START], request.tags[RANGE_END]) == (days[0], days[-1])
 
 
-def test_with_nothing_asked_the_sensor_says_so(instance: dg.DagsterInstance) -> None:
-    answer = tick(instance)
+def test_a_day_that_begins_before_the_last_has_arrived_shares_its_export(one: Unattended) -> None:
+    one.run("request_exports", DAY)
+    one.run("request_exports", NEXT_DAY)
+    one.run_when_complete()
 
-    assert isinstance(answer, dg.SkipReason)
-    assert "no export is open" in (answer.skip_message or "")
-
-
-def test_the_sensor_waits_then_requests_the_run_that_lands_and_loads(
-    practice: Site, instance: dg.DagsterInstance
-) -> None:
-    execute(instance, "request_exports", ONE_DAY)
-    waiting = tick(instance)
-    assert isinstance(waiting, dg.SkipReason)
-    assert "next poll in" in (waiting.skip_message or "")
-
-    wait_until_complete(practice)
-    (request,) = requests(tick(instance))
-    execute(instance, request.job_name or "", dict(request.tags))
-
-    assert practice.rows("SELECT count(*) FROM core.patient") == [(2,)]
-    assert isinstance(tick(instance), dg.SkipReason)
+    assert len(one.practice.site.stats()["exports"]) == 1
+    assert _partitions(one, "raw", "Patient") == [DAY, NEXT_DAY]
 
 
-def test_a_backfill_of_five_days_is_one_export(
-    practice: Site, instance: dg.DagsterInstance
-) -> None:
-    execute(instance, "request_exports", FIVE_DAYS)
+def test_a_week_off_is_made_up_for_by_one_export_for_all_its_days(one: Unattended) -> None:
+    one.run("incremental_sync", DAY)
+    one.practice.site.advance(days=2)
 
-    (export,) = practice.lake.ledger.exports()
-    assert practice.lake.ledger.days_of(export.export_id) == [f"2026-01-0{d}" for d in range(5, 10)]
+    request = _schedule(one, datetime(2026, 1, 12, 2, tzinfo=UTC))
+    one.execute("request_exports", dict(request.tags))
+    one.run_when_complete()
+
+    days = [f"2026-01-{number:02d}" for number in range(5, 13)]
+    assert _partitions(one, "raw", "Condition") == days
+    assert len(one.practice.site.stats()["exports"]) == 2
+    live = sorted((resource["id"],) for resource in one.practice.site.truth("Condition"))
+    assert one.practice.rows(CONDITIONS) == live
+
+
+def test_the_first_schedule_asks_for_its_own_day_only(one: Unattended) -> None:
+    request = _schedule(one, datetime(2026, 1, 12, 2, tzinfo=UTC))
+
+    assert set(request.tags.values()) == {"2026-01-12"}
+
+
+def test_an_export_that_a_run_by_hand_is_landing_gets_no_second_run(one: Unattended) -> None:
+    """While the run fetches its first file, the schedule asks and the sensor looks."""
+    seen: list[object] = []
+
+    def meanwhile() -> None:
+        scheduled = _schedule(one, datetime(2026, 1, 5, 2, tzinfo=UTC))
+        seen.append(one.execute("request_exports", dict(scheduled.tags)).success)
+        seen.append(one.wanted())
+
+    one.practice.proxy.then("$export-file", meanwhile)
+
+    assert one.run("incremental_sync", DAY).success
+
+    assert seen == [True, ()]
+    assert len(one.practice.site.stats()["exports"]) == 1
+    assert set(one.practice.fetches().values()) == {1}
 
 
 @pytest.mark.parametrize(
@@ -103,80 +119,39 @@ def test_a_backfill_of_five_days_is_one_export(
     [
         ({"force": True}, "the first"),
         ({"since": "2026-01-01T00:00:00Z"}, parse_instant("2026-01-01T00:00:00Z")),
+        ({"full": True}, None),
     ],
 )
 def test_a_day_that_is_answered_is_asked_again_on_request(
-    practice: Site,
-    instance: dg.DagsterInstance,
-    monkeypatch: pytest.MonkeyPatch,
-    config: dict[str, Any],
-    since: object,
+    one: Unattended, config: dict[str, Any], since: object
 ) -> None:
-    monkeypatch.setenv("ECW_RESOURCE_TYPES", "Location")
-    practice.sync("2026-01-05")
-    job = defs.resolve_job_def("request_exports")
+    one.run("request_exports", DAY)
+    one.run_when_complete()
     run_config = QUIET | {"ops": {"export_request": {"config": config}}}
 
-    job.execute_in_process(instance=instance, partition_key="2026-01-05", run_config=run_config)
+    small_job("request_exports").execute_in_process(
+        instance=one.instance, partition_key=DAY, run_config=run_config
+    )
 
-    first, second = practice.lake.ledger.exports()
+    first, second = one.exports()
     assert second.since == (first.transaction_time if since == "the first" else since)
 
 
-def test_an_export_with_a_run_under_way_gets_no_second_one(
-    practice: Site, instance: dg.DagsterInstance
-) -> None:
-    execute(instance, "request_exports", ONE_DAY)
-    wait_until_complete(practice)
-    (request,) = requests(tick(instance))
-    job = defs.resolve_job_def("land_exports")
-    instance.create_run_for_job(job, tags=dict(request.tags), status=dg.DagsterRunStatus.STARTING)
-
-    assert requests(tick(instance)) == []
-
-
-def test_landing_runs_that_keep_failing_are_not_repeated_forever(
-    practice: Site, instance: dg.DagsterInstance
-) -> None:
-    execute(instance, "request_exports", ONE_DAY)
-    wait_until_complete(practice)
-    job = defs.resolve_job_def("land_exports")
+def test_landing_runs_that_keep_failing_are_not_repeated_forever(one: Unattended) -> None:
+    one.run("request_exports", DAY)
+    one.practice.arrive()
     keys = []
-    while wanted := requests(tick(instance)):
+    while wanted := one.wanted():
         keys.append(wanted[0].run_key)
         tags = dict(wanted[0].tags)
-        instance.create_run_for_job(job, tags=tags, status=dg.DagsterRunStatus.FAILURE)
+        job = small_job("land_exports")
+        one.instance.create_run_for_job(job, tags=tags, status=dg.DagsterRunStatus.FAILURE)
 
     assert len(keys) == len(set(keys)) == MOST_LANDING_RUNS
 
 
-def test_a_run_whose_process_was_killed_is_marked_failed(
-    practice: Site, instance: dg.DagsterInstance
-) -> None:
-    job = defs.resolve_job_def("land_exports")
-    run = instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED)
-    code = (
-        "import os, signal\n"
-        "from ecw_pipeline.defs.run_owners import hold\n"
-        "from ecw_pipeline.stages.lake import Lake\n"
-        f"hold(Lake.from_environment(), {run.run_id!r})\n"
-        "os.kill(os.getpid(), signal.SIGKILL)\n"
-    )
-    command = [sys.executable, "-W", "ignore", "-c", code]
-    subprocess.run(command, env=dict(os.environ), check=False)
+def test_a_day_that_nobody_asked_for_is_told_so(one: Unattended) -> None:
+    result = one.run("land_exports", DAY)
 
-    tick(instance)
-
-    assert instance.get_run_by_id(run.run_id).status == dg.DagsterRunStatus.FAILURE  # type: ignore[union-attr]
-
-
-def test_a_run_whose_process_lives_is_left_alone(
-    practice: Site, instance: dg.DagsterInstance
-) -> None:
-    job = defs.resolve_job_def("land_exports")
-    run = instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED)
-    hold(practice.lake, run.run_id)
-
-    tick(instance)
-
-    assert instance.get_run_by_id(run.run_id).status == dg.DagsterRunStatus.STARTED  # type: ignore[union-attr]
+    (complaint,) = complaints(result)
+    assert "materialise export_request" in complaint

@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from types import FrameType
@@ -41,6 +41,8 @@ _WORDS = {
 # Forked from a server that has imported the pipeline already: starting one costs milliseconds.
 _PROCESSES = get_context("forkserver")
 _PROCESSES.set_forkserver_preload([__name__])
+
+KILLED = -signal.SIGKILL
 
 Happening = Callable[[], None]
 
@@ -78,14 +80,24 @@ def sync(
     *,
     dies_after_cpu_seconds: float = 0.0,
 ) -> Ending:
-    """Sync a day in a child; let something happen when it has come by all the steps in turn.
+    """Sync a day in a child; see `in_child`."""
+    return in_child(partial(_sync, day), steps, happening, dies_after_cpu_seconds)
+
+
+def in_child(
+    work: Callable[[], None],
+    steps: Sequence[str] = (),
+    happening: Happening = die,
+    dies_after_cpu_seconds: float = 0.0,
+) -> Ending:
+    """Work in a child; let something happen when it has come by all the steps in turn.
 
     A step is ``before NAME`` or ``after NAME``, of a Python function with its module, or of one
     in C as ``posix.replace``. The seconds are of the processor, whatever else the machine does:
     the kernel then ends the process in the middle of anything.
     """
     listener, teller = _PROCESSES.Pipe(duplex=False)
-    arguments = (teller, dict(os.environ), day, steps, happening, dies_after_cpu_seconds)
+    arguments = (teller, dict(os.environ), work, steps, happening, dies_after_cpu_seconds)
     process = _PROCESSES.Process(target=_run, args=arguments)
     process.start()
     teller.close()
@@ -99,12 +111,11 @@ def sync(
 def _run(
     teller: Connection,
     environment: dict[str, str],
-    day: str,
+    work: Callable[[], None],
     steps: Sequence[str],
     happening: Happening,
     dies_after_cpu_seconds: float,
 ) -> None:
-    warnings.simplefilter("error")
     os.environ.clear()
     os.environ.update(environment)
     if steps:
@@ -112,7 +123,7 @@ def _run(
     signal.setitimer(signal.ITIMER_PROF, dies_after_cpu_seconds)
     said, exit_code = "", 0
     try:
-        _sync(day)
+        work()
     except EcwError as error:
         said, exit_code = str(error), error.exit_code
     teller.send((said, time.process_time()))
@@ -121,6 +132,7 @@ def _run(
 
 def _sync(day: str) -> None:
     """The job of a partition day, which waits for nothing."""
+    warnings.simplefilter("error")
     lake = SmallLake(Settings.from_environment(), ManualClock(datetime.now(UTC)))
     asked = [e for c in lake.connections() for e in start_exports(lake, c, [day])]
     bring_home(lake, [export.export_id for export in asked])

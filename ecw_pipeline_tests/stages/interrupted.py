@@ -51,7 +51,7 @@ class Whole:
 @contextmanager
 def prepared_practice(folder: Path) -> Iterator[Prepared]:
     """Pull a small practice, then let days pass at its server."""
-    options: dict[str, Any] = {"data": _write_data(folder / "lines"), "lines_per_file": 5}
+    options: dict[str, Any] = {"data": write_data(folder / "lines"), "lines_per_file": 5}
     with (
         site(folder, export_seconds=0.0, **options) as one,
         pytest.MonkeyPatch.context() as environment,
@@ -71,7 +71,7 @@ def whole_run(prepared: Prepared, data: Path, *, is_first: bool) -> Whole:
     return Whole(all_rows(data), ending.cpu_seconds)
 
 
-def _write_data(folder: Path) -> Path:
+def write_data(folder: Path) -> Path:
     """Patients that do not say when they changed, conditions that do; an unreadable line."""
     people = [
         {"resourceType": "Patient", "id": name, "name": [{"family": name}], "gender": "female"}

@@ -36,6 +36,15 @@ class Proxy:
     def spoil(self, part: str, spoiler: Spoiler, times: int = FOREVER) -> None:
         self.spoils.append(Spoil(part, spoiler, times))
 
+    def then(self, part: str, meanwhile: Callable[[], object]) -> None:
+        """Let something happen before the next such reply goes out."""
+
+        def after(reply: httpx.Response) -> bytes:
+            meanwhile()
+            return forwarded(reply)
+
+        self.spoil(part, after, times=1)
+
     def arrived(self, part: str) -> int:
         """How many requests of a kind came."""
         return sum(part in arrival for arrival in self.arrivals)
@@ -60,7 +69,7 @@ def hung_up(_: httpx.Response) -> bytes:
 
 def cut(reply: httpx.Response) -> bytes:
     """Half of the body, then the connection breaks."""
-    whole = _forwarded(reply)
+    whole = forwarded(reply)
     return whole[: len(whole) - len(_body(reply)) // 2]
 
 
@@ -79,7 +88,7 @@ def _body(reply: httpx.Response) -> bytes:
     return body
 
 
-def _forwarded(reply: httpx.Response) -> bytes:
+def forwarded(reply: httpx.Response) -> bytes:
     dropped = ("connection", "transfer-encoding", "content-length")
     headers = {name: value for name, value in reply.headers.items() if name not in dropped}
     start = head(reply.status_code, headers | {"content-length": str(len(_body(reply)))})
@@ -102,7 +111,7 @@ def proxy_to(target: str) -> Iterator[Proxy]:
                 self.command, target + self.path, headers=headers, content=body, timeout=30
             ) as reply:
                 reply.extensions["ecw_body"] = b"".join(reply.iter_raw())
-            self.wfile.write((spoiler or _forwarded)(reply))
+            self.wfile.write((spoiler or forwarded)(reply))
             self.close_connection = True
 
         do_GET = do_POST = do_DELETE = forward  # noqa: N815 - http.server's names

@@ -9,7 +9,7 @@ import pytest
 from ecw_pipeline.ledger import Export
 from ecw_pipeline.stages.lake import Lake
 from ecw_pipeline_tests.soak import IS_SOAK, tries
-from ecw_pipeline_tests.stages.child import sync
+from ecw_pipeline_tests.stages.child import KILLED, sync
 from ecw_pipeline_tests.stages.interrupted import NEXT_DAY, Prepared, Whole, all_rows
 
 INSTANTS = tries(10, in_soak=100)
@@ -94,7 +94,7 @@ def test_a_run_killed_at_a_step_is_continued_by_the_next(
     unkilled = request.getfixturevalue("first" if is_first else "after_changes")
     prepared.begin(tmp_path / "data", is_first=is_first)
 
-    assert sync(NEXT_DAY, STEPS[name]).exit_code == -signal.SIGKILL
+    assert sync(NEXT_DAY, STEPS[name]).exit_code == KILLED
 
     export = _assert_resumes(prepared, tmp_path / "data", unkilled)
     assert export.kick_offs == (2 if name in UNCERTAIN else 1)
