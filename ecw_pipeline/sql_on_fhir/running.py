@@ -74,10 +74,11 @@ def unfit_data(subject: str, error: "duckdb.Error") -> UnsupportedViewError:
     """
     said = str(error).splitlines()[0].removeprefix("Invalid Input Error: ")
     is_ours = said.endswith((SEVERAL_VALUES, TOO_DEEP))
-    return UnsupportedViewError(
-        f"{subject} ({said if is_ours else type(error).__name__})",
-        "where there are several values use first(), forEach or collection: true",
-    )
+    if is_ours:
+        advice = "where there are several values use first(), forEach or collection: true"
+    else:
+        advice = "look at the resources: some value is not what its element's type allows"
+    return UnsupportedViewError(f"{subject} ({said if is_ours else type(error).__name__})", advice)
 
 
 def screened_line(resource: Mapping[str, Any]) -> str:

@@ -131,7 +131,7 @@ def test_a_resource_that_is_no_text_fails_its_test_only() -> None:
     view = {"resource": "Patient", "select": [{"column": [{"name": "id", "path": "id"}]}]}
     patient = {"resourceType": "Patient", "id": "\ud800"}
 
-    assert "failed on this data" in why_failed([patient], {"view": view, "expectCount": 1})
+    assert "fails on this data" in why_failed([patient], {"view": view, "expectCount": 1})
 
 
 def test_the_report_has_the_official_form() -> None:
