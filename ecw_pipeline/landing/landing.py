@@ -5,11 +5,11 @@ line that can be loaded, with its line number and content hash in front, and wit
 decimal elements as text, because a JSON reader would round them.
 """
 
-import hashlib
 import json
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,9 @@ from ecw_pipeline.landing.rules import Refusal, judge_identity
 LINE_KEY = "ecw_line"
 HASH_KEY = "ecw_hash"
 HASH_BYTES = 16
+# Decimals are quoted in this many bytes of lines at once.
+BATCH_BYTES = 256 * 1024
+_PLACED = f'{{"{LINE_KEY}":%d,"{HASH_KEY}":"%b",%b\n'.encode()
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,8 @@ def screen_file(
         MachineError: the disk is full.
     """
     judge = _judge(resource_type)
-    landed = received = 0
+    landed = received = waiting_bytes = 0
+    waiting: list[bytes] = []
     with ExitStack() as stack:
         screened = stack.enter_context(finished_file(paths.screened))
         refused = stack.enter_context(finished_file(paths.quarantine))
@@ -87,7 +91,12 @@ def screen_file(
                 quarantine.refuse(number, line, refusal)
                 continue
             landed += 1
-            screened.write(_screened_line(number, line))
+            waiting.append(_with_place(number, line))
+            waiting_bytes += len(line)
+            if waiting_bytes > BATCH_BYTES:
+                screened.write(quote_decimals(b"".join(waiting)))
+                waiting, waiting_bytes = [], 0
+        screened.write(quote_decimals(b"".join(waiting)))
     return LandingReport(received, landed, received - landed, dict(quarantine.counts))
 
 
@@ -153,15 +162,10 @@ def _path_in(message: str) -> str:
     return path.rstrip("`") if path.startswith("$") else "$"
 
 
-def _screened_line(number: int, line: bytes) -> bytes:
-    digest = hashlib.blake2b(line, digest_size=HASH_BYTES).hexdigest()
-    return b'{"%s":%d,"%s":"%s",%s\n' % (
-        LINE_KEY.encode(),
-        number,
-        HASH_KEY.encode(),
-        digest.encode(),
-        quote_decimals(line[1:]),
-    )
+def _with_place(number: int, line: bytes) -> bytes:
+    """A line with its number and its content hash in front."""
+    digest = blake2b(line, digest_size=HASH_BYTES).hexdigest()
+    return _PLACED % (number, digest.encode(), line[1:])
 
 
 @dataclass(frozen=True)

@@ -83,6 +83,9 @@ def test_numbers_of_decimal_keys_become_their_text_and_nothing_else_changes(
     [
         (b'{"value":1.10}', b'{"value":"1.10"}'),
         (b'{"value": 1.10}', b'{"value":"1.10"}'),
+        (b'{"value" :1.10}', b'{"value":"1.10"}'),
+        (b'{"value":1.10}\n{"value":2.0}\n', b'{"value":"1.10"}\n{"value":"2.0"}\n'),
+        (b'{"ecw_line":7,"value":1}', b'{"ecw_line":7,"value":"1"}'),
         (b'{"value":12345678901234567890.5}', b'{"value":"12345678901234567890.5"}'),
         (b'{"value":-1E+2}', b'{"value":"-1E+2"}'),
         (b'{"count":1.10}', b'{"count":1.10}'),
