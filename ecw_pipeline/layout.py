@@ -34,6 +34,10 @@ class DataFolder:
     def token(self, connection_id: str) -> Path:
         return self.state / "tokens" / f"{connection_id}.json"
 
+    def offer(self, connection_id: str) -> Path:
+        """What a connection's server last said it offers us."""
+        return self.state / "offers" / f"{connection_id}.json"
+
     def cookies(self, connection_id: str) -> Path:
         return self.state / "cookies" / f"{connection_id}.json"
 

@@ -20,6 +20,7 @@ from ecw_pipeline.fhir.structure import is_resource, resource_types
 from ecw_pipeline.layout import DataFolder
 
 ExportLevel = Literal["system", "patient", "group"]
+AuthKind = Literal["client_secret_basic", "client_secret_post", "private_key_jwt", "none"]
 
 MINUTES_OF_A_YEAR = 525_600
 DAYS_OF_A_CENTURY = 36_525
@@ -67,6 +68,8 @@ class ConnectionSettings(BaseModel):
     client_secret: SecretStr | None = None
     private_key_file: Path | None = None
     key_id: str = ""
+    auth_kind: AuthKind | None = None
+    token_url: str = ""
     level: ExportLevel | None = None
     group_id: str = ""
     resource_types: tuple[str, ...] = ()
@@ -99,6 +102,8 @@ class Settings(BaseSettings):
     fhir_endpoint: str = Field("", validation_alias="ECLINICALWORKS_FHIR_ENDPOINT")
     private_key_file: Path | None = Field(None, validation_alias="ECW_PRIVATE_KEY_FILE")
     key_id: str = Field("", validation_alias="ECW_KEY_ID")
+    auth_kind: AuthKind | None = Field(None, validation_alias="ECW_AUTH")
+    token_url: str = Field("", validation_alias="ECW_TOKEN_URL")
     level: ExportLevel | None = Field(None, validation_alias="ECW_EXPORT_LEVEL")
     group_id: str = Field("", validation_alias="ECW_GROUP_ID")
     scopes: str = Field("", validation_alias="ECW_SCOPES")

@@ -14,10 +14,10 @@ from ecw_pipeline.bulk_export.messages import ExportRequest, Reply, joined_pages
 from ecw_pipeline.bulk_export.protocol import ExportState, InProgress, Requested, next_state
 from ecw_pipeline.errors import ProtocolError, TemporaryError
 from ecw_pipeline.fhir.resource_types import is_type_name
-from ecw_pipeline.fhir_client.auth import json_object
 from ecw_pipeline.fhir_client.session import FHIR_JSON, Session
 from ecw_pipeline.fhir_client.transport import (
     ONCE,
+    json_object,
     network_errors,
     require_safe_url,
     retry_after_seconds,
@@ -56,6 +56,10 @@ class BulkExportClient:
                 "set ECW_RESOURCE_TYPES to the types you want",
             )
         return tuple(dict.fromkeys(offered))
+
+    def may_read(self, resource_type: str) -> bool:
+        """Whether our token lets us ask for a type; see `Session.may_read`."""
+        return self._session.may_read(resource_type)
 
     def kick_off(self, request: ExportRequest) -> ExportState:
         """Ask for an export. The request goes out once: a repeat could start a second one.

@@ -30,6 +30,7 @@ def run(
     lake = Lake.from_environment()
     state: dict[str, Any] = {
         "connections": [one.connection_id for one in lake.settings.connections()],
+        "missing_types": _missing_types(lake),
         "exports": _exports(lake),
         "tables": _tables(lake),
         "views": _views(lake),
@@ -38,6 +39,8 @@ def run(
         typer.echo(json.dumps(state, indent=2, default=str))
         return
     console.print(f"data: {lake.folder.root}   connections: {', '.join(state['connections'])}")
+    for connection_id, words in state["missing_types"].items():
+        console.print(f"{connection_id}: {words}", highlight=False, soft_wrap=True)
     _show("Newest exports", state["exports"], show_rows)
     _show("Tables", state["tables"], show_rows)
     for one in state["views"]:
@@ -51,6 +54,15 @@ def _show(title: str, objects: list[dict[str, Any]], show: Any) -> None:
     if objects:
         columns = list(objects[0])
         show(columns, [[one[name] for name in columns] for one in objects], title)
+
+
+def _missing_types(lake: "Lake") -> dict[str, str]:
+    """The types that were wanted in vain, in words, by connection."""
+    from ecw_pipeline.stages.offers import known_offer
+
+    names = (one.connection_id for one in lake.settings.connections())
+    said = {name: known_offer(lake, name).in_words for name in names}
+    return {name: words for name, words in said.items() if words}
 
 
 def _exports(lake: "Lake") -> list[dict[str, Any]]:

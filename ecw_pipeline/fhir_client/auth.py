@@ -6,45 +6,56 @@ Source: SMART App Launch 2.2, "Backend Services"; RFC 6749; RFC 7523.
 import fcntl
 import json
 import os
-import uuid
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 import httpx
-from joserfc import jwk, jwt
-from joserfc.errors import JoseError
 
 from ecw_pipeline.clock import Clock
 from ecw_pipeline.errors import ConfigurationError, ProtocolError, TemporaryError
+from ecw_pipeline.fhir_client.discovery import SmartServer, discover
+from ecw_pipeline.fhir_client.keys import sign_assertion
 from ecw_pipeline.fhir_client.providers import Connection
+from ecw_pipeline.fhir_client.scopes import candidates
 from ecw_pipeline.fhir_client.transport import (
+    ATTEMPTS,
+    ONCE,
+    json_object,
     network_errors,
+    repeated,
     require_not_busy,
-    require_safe_url,
 )
 from ecw_pipeline.files import PRIVATE_FILE_MODE, finished_file, machine_errors, private_folder
-from ecw_pipeline.settings import read_secret_file
 
 # A token this close to its end is renewed first: a request must not outlive it on the way.
 RENEWAL_MARGIN_SECONDS = 30
 # RFC 6749 leaves expires_in optional; SMART's backend tokens live 300 s at most.
 DEFAULT_LIFETIME_SECONDS = 300
-ASSERTION_LIFETIME_SECONDS = 240
+# How long a set of scopes found by trying is asked for, before what is granted is tried anew.
+PROBED_SCOPES_LAST_SECONDS = 86_400
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
-KEY_ALGORITHMS = {"RSA": "RS384", "EC": "ES384"}
 
 
 @dataclass(frozen=True)
 class Token:
-    """An access token and when it ends, in seconds since the epoch."""
+    """An access token and when it ends, in seconds since the epoch.
+
+    Args:
+        scope: what it is granted for.
+        asked: the scopes it was asked for.
+        wanted: what of the settings it depends on; a token of other settings is not for us.
+        probed_at: when ``asked`` was found by trying each scope; 0 where the server took them all.
+    """
 
     value: str
     expires_at: float
     scope: str
+    asked: str = ""
+    wanted: str = ""
+    probed_at: float = 0.0
 
 
 class TokenSource:
@@ -57,6 +68,8 @@ class TokenSource:
         self._http = http
         self._path = path
         self._clock = clock
+        parts = (connection.client_id, connection.level, connection.scopes)
+        self._wanted = " ".join((*parts, *connection.resource_types))
 
     def current(self, *, refused: str = "") -> Token:
         """A token that is still good; ``refused`` is one the server no longer takes.
@@ -69,9 +82,9 @@ class TokenSource:
         private_folder(self._path.parent)
         with self._locked():
             known = self._read()
-            if known is not None and known.value != refused and self._is_fresh(known):
+            if known and known.value != refused and self._is_fresh(known):
                 return known
-            token = self._fetch()
+            token = self._fetch(known)
             with finished_file(self._path) as stream:
                 stream.write(json.dumps(token.__dict__).encode())
             return token
@@ -88,7 +101,8 @@ class TokenSource:
             os.close(descriptor)
 
     def _is_fresh(self, token: Token) -> bool:
-        return token.expires_at - RENEWAL_MARGIN_SECONDS > self._clock.now().timestamp()
+        is_ours = token.wanted == self._wanted
+        return is_ours and token.expires_at - RENEWAL_MARGIN_SECONDS > self._clock.now().timestamp()
 
     def _read(self) -> Token | None:
         try:
@@ -96,13 +110,60 @@ class TokenSource:
         except (OSError, ValueError, TypeError):
             return None
 
-    def _fetch(self) -> Token:
-        endpoint = token_endpoint(self._connection, self._http)
-        form = {"grant_type": "client_credentials", "scope": self._connection.scopes}
-        proof, headers = self._proof(endpoint)
-        with network_errors(endpoint):
-            reply = self._http.post(endpoint, data=form | proof, headers=headers)
-        return self._read_reply(reply)
+    def _fetch(self, known: Token | None) -> Token:
+        server = discover(self._connection, self._http)
+        if known and known.wanted == self._wanted and self._is_recent(known.probed_at):
+            asked, probed_at = known.asked, known.probed_at
+        else:
+            asked, probed_at = self._first_choice(server), 0.0
+        reply = self._ask(server, asked)
+        if _is_invalid_scope(reply) and not self._connection.scopes:
+            asked, probed_at = self._probe(server), self._clock.now().timestamp()
+            reply = self._ask(server, asked)
+        token = self._read_reply(reply)
+        scope = token.scope or asked  # RFC 6749, 5.1: left out where it is what was asked
+        return replace(token, scope=scope, asked=asked, wanted=self._wanted, probed_at=probed_at)
+
+    def _first_choice(self, server: SmartServer) -> str:
+        choices = () if self._connection.scopes else candidates(self._connection, server.scopes)
+        return self._connection.scopes or " ".join(spellings[0] for spellings in choices)
+
+    def _probe(self, server: SmartServer) -> str:
+        """Try each scope alone; returns those that are granted, one for each type.
+
+        Raises:
+            ConfigurationError: none is.
+        """
+        choices = candidates(self._connection, server.scopes)
+        tried = (self._first_granted(server, spellings) for spellings in choices)
+        granted = [scope for scope in tried if scope]
+        if not granted:
+            raise self._no_scope()
+        return " ".join(granted)
+
+    def _first_granted(self, server: SmartServer, spellings: tuple[str, ...]) -> str:
+        for scope in spellings:
+            reply = self._ask(server, scope)
+            if not _is_invalid_scope(reply):
+                self._read_reply(reply)  # or an error of another kind
+                return scope
+        return ""
+
+    def _is_recent(self, at: float) -> bool:
+        return self._clock.now().timestamp() - at < PROBED_SCOPES_LAST_SECONDS
+
+    def _ask(self, server: SmartServer, scope: str) -> httpx.Response:
+        """Ask for a token; each attempt with a proof of its own, as servers take one only once."""
+        form = {"grant_type": "client_credentials", "scope": scope}
+
+        def send() -> httpx.Response:
+            proof, headers = self._proof(server.token_endpoint)
+            return self._http.post(
+                server.token_endpoint, data=form | proof, headers=headers, extensions=ONCE
+            )
+
+        with network_errors(server.token_endpoint):
+            return repeated(send, self._clock, ATTEMPTS)
 
     def _proof(self, endpoint: str) -> tuple[dict[str, str], dict[str, str]]:
         """Form fields and headers that prove who we are."""
@@ -135,13 +196,19 @@ class TokenSource:
         expires_at = self._clock.now().timestamp() + seconds
         return Token(value, expires_at, str(document.get("scope", "")))
 
+    def _no_scope(self) -> ConfigurationError:
+        name = self._connection.connection_id
+        return ConfigurationError(
+            f"the server refused the scopes of connection {name!r} (invalid_scope)",
+            "set ECW_SCOPES to scopes that are granted to this client, or leave it out"
+            if self._connection.scopes
+            else "have scopes such as system/Patient.read granted to this client at the provider",
+        )
+
     def _refusal(self, reply: httpx.Response, code: str) -> Exception:
         name = self._connection.connection_id
         if code == "invalid_scope":
-            return ConfigurationError(
-                f"the server refused the scopes of connection {name!r} (invalid_scope)",
-                "set ECW_SCOPES to scopes that are granted to this client",
-            )
+            return self._no_scope()
         # Some gateways answer a refused client with 500 and this code.
         if code == "access_denied" or reply.is_client_error:
             return ConfigurationError(
@@ -155,93 +222,8 @@ class TokenSource:
         )
 
 
-def json_object(reply: httpx.Response) -> dict[str, Any]:
-    """The reply's JSON object; empty where the body is anything else (HTML, say)."""
-    try:
-        document = reply.json()
-    except ValueError:
-        return {}
-    return document if isinstance(document, dict) else {}
-
-
-def token_endpoint(connection: Connection, http: httpx.Client) -> str:
-    """Ask the server where tokens are given.
-
-    Raises:
-        ConfigurationError: the address is no SMART server.
-        ProtocolError: the endpoint is not https.
-        TemporaryError: the server is busy.
-
-    Source: SMART App Launch 2.2, "Conformance".
-    """
-    url = f"{connection.base_url}/.well-known/smart-configuration"
-    with network_errors(url):
-        reply = http.get(url, headers={"Accept": "application/json"})
-    require_not_busy(reply)
-    endpoint = json_object(reply).get("token_endpoint")
-    if reply.status_code != httpx.codes.OK or not isinstance(endpoint, str):
-        raise ConfigurationError(
-            f"no SMART configuration at {connection.base_url} (HTTP {reply.status_code})",
-            "check ECLINICALWORKS_FHIR_ENDPOINT: the base URL, with the practice code if any",
-        )
-    require_safe_url(endpoint)
-    return endpoint
-
-
-def sign_assertion(connection: Connection, endpoint: str, clock: Clock) -> str:
-    """A signed JWT that proves possession of the private key, good for four minutes.
-
-    Raises:
-        ConfigurationError: the key cannot be read or is of an unknown kind.
-    """
-    key = _private_key(connection.private_key_file)
-    now = int(clock.now().timestamp())
-    claims = {
-        "iss": connection.client_id,
-        "sub": connection.client_id,
-        "aud": endpoint,
-        "iat": now,
-        "exp": now + ASSERTION_LIFETIME_SECONDS,
-        "jti": str(uuid.uuid4()),
-    }
-    algorithm = KEY_ALGORITHMS[key.key_type]
-    key_id = connection.key_id or key.kid or key.thumbprint()
-    header = {"alg": algorithm, "kid": key_id, "typ": "JWT"}
-    try:
-        return jwt.encode(header, claims, key, algorithms=[algorithm])
-    except JoseError as error:  # an EC key of another curve than P-384, say
-        raise ConfigurationError(
-            f"ECW_PRIVATE_KEY_FILE names {connection.private_key_file},"
-            f" whose key cannot sign with {algorithm}",
-            "use an RSA key, or an EC key of curve P-384",
-        ) from error
-
-
-def _private_key(path: Path | None) -> jwk.RSAKey | jwk.ECKey:
-    if path is None:
-        raise ConfigurationError("no private key is set", "set ECW_PRIVATE_KEY_FILE")
-    text = read_secret_file(path, "ECW_PRIVATE_KEY_FILE")
-    try:
-        key = jwk.import_key(json.loads(text)) if text.startswith("{") else _from_pem(text)
-    except (ValueError, TypeError, KeyError, JoseError) as error:
-        raise ConfigurationError(
-            f"ECW_PRIVATE_KEY_FILE names {path}, which is no private key (JWK or PEM)",
-            "point it at the key whose public half is registered with the provider",
-        ) from error
-    if not isinstance(key, jwk.RSAKey | jwk.ECKey) or not key.is_private:
-        raise ConfigurationError(
-            f"ECW_PRIVATE_KEY_FILE names {path}, which holds no RSA or EC private key",
-            "point it at the private half",
-        )
-    return key
-
-
-def _from_pem(text: str) -> jwk.RSAKey | jwk.ECKey:
-    """PEM of PKCS#8 does not say which kind of key it holds, so both are tried."""
-    try:
-        return jwk.import_key(text, "RSA")
-    except (ValueError, TypeError, JoseError):
-        return jwk.import_key(text, "EC")
+def _is_invalid_scope(reply: httpx.Response) -> bool:
+    return reply.is_error and json_object(reply).get("error") == "invalid_scope"
 
 
 class BearerAuth(httpx.Auth):

@@ -12,9 +12,7 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 
 from ecw_pipeline.errors import ConfigurationError
-from ecw_pipeline.settings import ConnectionSettings, ExportLevel
-
-AuthKind = Literal["client_secret_basic", "client_secret_post", "private_key_jwt", "none"]
+from ecw_pipeline.settings import AuthKind, ConnectionSettings, ExportLevel
 
 
 @dataclass(frozen=True)
@@ -28,14 +26,20 @@ class Window:
 
 @dataclass(frozen=True)
 class Provider:
-    """What all practices of one service have in common."""
+    """What all practices of one service have in common.
+
+    Args:
+        scope_types: the types to ask scopes for where none is wanted by name; none is ``*``.
+        odd_scopes: types whose scope is spelled with this suffix.
+    """
 
     name: str
     default_endpoint: str
     auth_kind: AuthKind
     level: ExportLevel
     windows: tuple[Window, ...]
-    scopes: str
+    scope_types: tuple[str, ...] = ()
+    odd_scopes: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,7 @@ class Connection:
     private_key_file: Path | None
     key_id: str
     auth_kind: AuthKind
+    token_url: str
     level: ExportLevel
     group_id: str
     resource_types: tuple[str, ...]
@@ -65,6 +70,18 @@ SECOND, MINUTE, DAY = 1, 60, 86_400
 BRIEF_WINDOWS = (Window(7, SECOND), Window(14, 2 * SECOND), Window(100_000, DAY, "calendar"))
 LIVE_WINDOWS = (*BRIEF_WINDOWS, Window(250, MINUTE, "calendar"))
 
+# What the live service lets a backend client read; some of it by `.r` scopes only.
+_READ_BY_R = """
+    Binary Claim Coverage Media MedicationDispense QuestionnaireResponse RelatedPerson
+    ServiceRequest Specimen
+"""
+_READ_BY_READ = """
+    AllergyIntolerance Basic CarePlan CareTeam ChargeItem Condition Device DiagnosticReport
+    DocumentReference Encounter FamilyMemberHistory Goal Group Immunization Location Medication
+    MedicationAdministration MedicationRequest Observation OperationDefinition Organization
+    Patient Practitioner PractitionerRole Procedure Provenance Questionnaire
+"""
+
 PROVIDERS = {
     provider.name: provider
     for provider in (
@@ -74,7 +91,6 @@ PROVIDERS = {
             auth_kind="client_secret_basic",
             level="patient",
             windows=LIVE_WINDOWS,
-            scopes="system/*.read",
         ),
         Provider(
             name="eclinicalworks-live",
@@ -82,7 +98,8 @@ PROVIDERS = {
             auth_kind="private_key_jwt",
             level="group",
             windows=LIVE_WINDOWS,
-            scopes="",
+            scope_types=tuple((_READ_BY_READ + _READ_BY_R).split()),
+            odd_scopes=(("r", tuple(_READ_BY_R.split())),),
         ),
         Provider(
             name="smart-sandbox",
@@ -90,7 +107,6 @@ PROVIDERS = {
             auth_kind="client_secret_basic",
             level="system",
             windows=BRIEF_WINDOWS,
-            scopes="system/*.read",
         ),
     )
 }
@@ -104,7 +120,8 @@ def connect(settings: ConnectionSettings) -> Connection:
     """
     provider = _provider(settings)
     level = settings.level or provider.level
-    auth_kind = "private_key_jwt" if settings.private_key_file else provider.auth_kind
+    by_key: AuthKind | None = "private_key_jwt" if settings.private_key_file else None
+    auth_kind = settings.auth_kind or by_key or provider.auth_kind
     _require(settings, level, auth_kind)
     return Connection(
         connection_id=settings.connection_id,
@@ -115,10 +132,11 @@ def connect(settings: ConnectionSettings) -> Connection:
         private_key_file=settings.private_key_file,
         key_id=settings.key_id,
         auth_kind=auth_kind,
+        token_url=settings.token_url,
         level=level,
         group_id=settings.group_id,
         resource_types=settings.resource_types,
-        scopes=settings.scopes or provider.scopes,
+        scopes=settings.scopes,
         windows=tuple(map(parse_window, settings.windows)) or provider.windows,
         file_hosts=settings.file_hosts,
     )

@@ -11,14 +11,16 @@ import httpx
 
 from ecw_pipeline.clock import Clock
 from ecw_pipeline.errors import ProtocolError
-from ecw_pipeline.fhir_client.auth import BearerAuth, TokenSource, json_object
+from ecw_pipeline.fhir_client.auth import BearerAuth, TokenSource
 from ecw_pipeline.fhir_client.budget import Budget
 from ecw_pipeline.fhir_client.cookies import kept_cookies
 from ecw_pipeline.fhir_client.providers import Connection
+from ecw_pipeline.fhir_client.scopes import allows
 from ecw_pipeline.fhir_client.transport import (
     HttpsOnly,
     Metered,
     Retrying,
+    json_object,
     network_errors,
     require_not_busy,
 )
@@ -37,12 +39,21 @@ class Session:
     http: httpx.Client
     auth: httpx.Auth
     clock: Clock
+    tokens: TokenSource | None = None
 
     @property
     def own_hosts(self) -> dict[str, frozenset[str]]:
         """Marks a request whose address the server chose: see `HttpsOnly`."""
         own = httpx.URL(self.connection.base_url).netloc.decode()
         return {"ecw_hosts": frozenset({own, *self.connection.file_hosts})}
+
+    def may_read(self, resource_type: str) -> bool:
+        """Whether the granted scopes let us read a type.
+
+        Raises:
+            EcwError: there is no token to be had.
+        """
+        return self.tokens is None or allows(self.tokens.current().scope, resource_type)
 
     def get_json(self, url: str) -> dict[str, Any]:
         """Read one FHIR JSON document.
@@ -84,7 +95,7 @@ def open_session(
             yield Session(connection, http, httpx.Auth(), clock)
             return
         tokens = TokenSource(connection, http, folder.token(connection.connection_id), clock)
-        yield Session(connection, http, BearerAuth(tokens), clock)
+        yield Session(connection, http, BearerAuth(tokens), clock, tokens)
 
 
 @cache

@@ -5,10 +5,11 @@
 """
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from typing import Any
 
 import httpx
 
@@ -20,6 +21,7 @@ from ecw_pipeline.fhir_client.providers import is_loopback
 RETRIED_STATUSES = frozenset({429, 502, 503, 504})
 FIRST_BACKOFF_SECONDS = 1.0
 LONGEST_WAIT_SECONDS = 300.0
+ATTEMPTS = 5
 # Who cannot be reached at all mostly has a wrong address: the person waiting hears of it soon.
 ATTEMPTS_TO_CONNECT = 3
 # A request marked so goes out once: repeating it could do a thing twice.
@@ -102,30 +104,35 @@ class Metered(httpx.BaseTransport):
 class Retrying(httpx.BaseTransport):
     """Repeats what failed for a passing reason, with exponential backoff and jitter."""
 
-    def __init__(self, inner: httpx.BaseTransport, clock: Clock, attempts: int = 5) -> None:
+    def __init__(self, inner: httpx.BaseTransport, clock: Clock, attempts: int = ATTEMPTS) -> None:
         self._inner = inner
         self._clock = clock
         self._attempts = attempts
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         attempts = 1 if request.extensions.get("ecw_once") else self._attempts
-        for attempt in range(1, attempts):
-            try:
-                response = self._inner.handle_request(request)
-            except httpx.TransportError as error:
-                if isinstance(error, httpx.ConnectError) and attempt >= ATTEMPTS_TO_CONNECT:
-                    raise
-                self._clock.sleep(_backoff_seconds(attempt))
-                continue
-            if response.status_code not in RETRIED_STATUSES:
-                return response
-            wait = retry_after_seconds(response.headers, self._clock.now())
-            response.close()
-            self._clock.sleep(_backoff_seconds(attempt) if wait is None else wait)
-        return self._inner.handle_request(request)
+        return repeated(lambda: self._inner.handle_request(request), self._clock, attempts)
 
     def close(self) -> None:
         self._inner.close()
+
+
+def repeated(send: Callable[[], httpx.Response], clock: Clock, attempts: int) -> httpx.Response:
+    """Send until something is answered that waiting does not mend; at most ``attempts`` times."""
+    for attempt in range(1, attempts):
+        try:
+            response = send()
+        except httpx.TransportError as error:
+            if isinstance(error, httpx.ConnectError) and attempt >= ATTEMPTS_TO_CONNECT:
+                raise
+            clock.sleep(_backoff_seconds(attempt))
+            continue
+        if response.status_code not in RETRIED_STATUSES:
+            return response
+        wait = retry_after_seconds(response.headers, clock.now())
+        response.close()
+        clock.sleep(_backoff_seconds(attempt) if wait is None else wait)
+    return send()
 
 
 def _backoff_seconds(attempt: int) -> float:
@@ -159,6 +166,15 @@ def _require_own_host(request: httpx.Request) -> None:
         f"the server sends us to {request.url.host}, which is not its own host",
         "nothing was sent there; if it is the provider's storage, add it to ECW_FILE_HOSTS",
     )
+
+
+def json_object(reply: httpx.Response) -> dict[str, Any]:
+    """The reply's JSON object; empty where the body is anything else (HTML, say)."""
+    try:
+        document = reply.json()
+    except ValueError:
+        return {}
+    return document if isinstance(document, dict) else {}
 
 
 def require_not_busy(reply: httpx.Response) -> None:

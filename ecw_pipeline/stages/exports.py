@@ -25,6 +25,7 @@ from ecw_pipeline.files import write_json
 from ecw_pipeline.ledger import Export, Ledger
 from ecw_pipeline.stages.events import tell_kick_off, tell_poll
 from ecw_pipeline.stages.lake import Lake
+from ecw_pipeline.stages.offers import learn_offer
 from ecw_pipeline.stages.plans import is_on_its_way, plans_for
 from ecw_pipeline.stages.troubles import failed_exports
 
@@ -137,7 +138,8 @@ def _ask(
     since: datetime | None = None,
 ) -> list[Export]:
     with lake.client(connection.connection_id) as client:
-        plans = plans_for(lake, connection, client.offered_types(), is_full=is_full, since=since)
+        wanted = learn_offer(lake, connection, client).available
+        plans = plans_for(lake, connection, wanted, is_full=is_full, since=since)
         intents = [_intend(lake.ledger, connection, plan, days) for plan in plans]
         return [_kick_off(lake, client, export) for export in intents]
 

@@ -9,7 +9,6 @@ from ecw_pipeline.bulk_export.planning import (
     plan_exports,
     types_to_reconcile,
 )
-from ecw_pipeline.errors import ConfigurationError
 from ecw_pipeline.fhir_client.providers import Connection
 from ecw_pipeline.ledger import Export, Ledger
 from ecw_pipeline.stages.lake import Lake
@@ -18,34 +17,14 @@ from ecw_pipeline.stages.lake import Lake
 def plans_for(
     lake: Lake,
     connection: Connection,
-    offered: Sequence[str],
+    wanted: Sequence[str],
     *,
     is_full: bool = False,
     since: datetime | None = None,
 ) -> list[ExportPlan]:
-    """The exports to ask a connection for, of what its server offers.
-
-    Raises:
-        ConfigurationError: none of the wanted types is offered.
-    """
-    wanted = _wanted_types(connection, offered)
+    """The exports to ask a connection for, of the types wanted."""
     anew = wanted if is_full else _types_to_reconcile(lake, connection)
     return plan_exports(wanted, landed_types(lake.ledger, connection), anew=anew, since=since)
-
-
-def _wanted_types(connection: Connection, offered: Sequence[str]) -> tuple[str, ...]:
-    """The types that were asked for and are offered; all offered ones where none was named.
-
-    Raises:
-        ConfigurationError: none of the wanted types is offered.
-    """
-    wanted = tuple(n for n in connection.resource_types or offered if n in offered)
-    if not wanted:
-        raise ConfigurationError(
-            f"none of the types {', '.join(connection.resource_types)} is offered by the server",
-            f"set ECW_RESOURCE_TYPES to some of: {', '.join(offered)}",
-        )
-    return wanted
 
 
 def landed_types(ledger: Ledger, connection: Connection) -> list[LandedType]:

@@ -19,9 +19,11 @@ from ecw_pipeline.errors import (
     ProtocolError,
     TemporaryError,
 )
-from ecw_pipeline.fhir_client.auth import BearerAuth, Token, TokenSource, sign_assertion
-from ecw_pipeline.fhir_client.providers import AuthKind, Connection
+from ecw_pipeline.fhir_client.auth import BearerAuth, Token, TokenSource
+from ecw_pipeline.fhir_client.keys import sign_assertion
+from ecw_pipeline.fhir_client.providers import Connection
 from ecw_pipeline.sandbox.server import RunningSandbox, SandboxConfig, Window, running_sandbox
+from ecw_pipeline.settings import AuthKind
 from ecw_pipeline_tests.builders import connection, mode_of, monday_clock, unwritable
 from ecw_pipeline_tests.odd_server import OddServer, odd_server, raw
 
@@ -244,6 +246,84 @@ def test_a_folder_that_cannot_be_written_is_a_machine_error(
 
     with unwritable(tmp_path), pytest.raises(MachineError):
         source.current()
+
+
+# --- scopes that are refused ------------------------------------------------------------------
+
+
+@pytest.fixture
+def strict() -> Iterator[RunningSandbox]:
+    windows = (Window(1_000_000, 86_400.0, "calendar"),)
+    with running_sandbox(SandboxConfig(port=0, patients=1, windows=windows)) as running:
+        yield running
+
+
+def test_one_scope_that_is_refused_costs_that_type_alone(
+    strict: RunningSandbox, http: httpx.Client, tmp_path: Path
+) -> None:
+    strict.faults.replace({"refused_scopes": {}})
+    wanted = connection(strict.base_url, resource_types=("Patient", "Task", "Condition"))
+
+    token = TokenSource(wanted, http, tmp_path / "t", present()).current()
+
+    assert token.scope == "system/Patient.read system/Condition.read"
+    assert is_good(strict, token, http)
+
+
+def test_scopes_found_by_trying_are_tried_anew_after_a_day_only(
+    strict: RunningSandbox, http: httpx.Client, tmp_path: Path
+) -> None:
+    clock = present()
+    wanted = connection(strict.base_url, resource_types=("Patient", "Task"))
+    source = TokenSource(wanted, http, tmp_path / "t", clock)
+    strict.faults.replace({"refused_scopes": {}})
+    source.current()
+    strict.faults.replace({})
+    clock.advance(3600)
+    assert source.current().scope == "system/Patient.read"
+    clock.advance(86_400)
+
+    assert source.current().scope == "system/Patient.read system/Task.read"
+
+
+def test_a_token_for_other_types_is_not_used(
+    strict: RunningSandbox, http: httpx.Client, tmp_path: Path
+) -> None:
+    def scope(*types: str) -> str:
+        wanted = connection(strict.base_url, resource_types=types)
+        return TokenSource(wanted, http, tmp_path / "t", present()).current().scope
+
+    assert scope("Patient") == "system/Patient.read"
+    assert scope("Task") == "system/Task.read"
+
+
+def test_scopes_that_are_all_refused_say_what_to_have_granted(
+    strict: RunningSandbox, http: httpx.Client, tmp_path: Path
+) -> None:
+    strict.faults.replace({"refused_scopes": {"resource_types": ["Patient"]}})
+    wanted = connection(strict.base_url, resource_types=("Patient",))
+
+    with pytest.raises(ConfigurationError, match=r"have scopes .* granted"):
+        TokenSource(wanted, http, tmp_path / "t", present()).current()
+
+
+def test_each_attempt_at_a_token_brings_a_proof_of_its_own(
+    sandbox: RunningSandbox, http: httpx.Client, tmp_path: Path
+) -> None:
+    path = key_file(tmp_path, json.dumps(EC_KEY.as_dict(private=True)))
+    sandbox.faults.replace({"lost_reply": {"on": "token", "times": 2}})
+    source = TokenSource(with_key(sandbox.base_url, path), http, tmp_path / "t", present())
+
+    assert is_good(sandbox, source.current(), http)
+
+
+def test_a_token_endpoint_named_in_the_settings_needs_no_discovery(
+    odd: OddServer, http: httpx.Client, tmp_path: Path
+) -> None:
+    url = odd.answers("/elsewhere", token_reply())
+    named = connection(odd.url + "/undiscoverable", token_url=url)
+
+    assert TokenSource(named, http, tmp_path / "t", monday_clock()).current().value == "abc"
 
 
 # --- servers with odd habits -----------------------------------------------------------------

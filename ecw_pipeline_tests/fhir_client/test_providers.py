@@ -44,7 +44,6 @@ def test_a_preset_fills_what_settings_leave_open() -> None:
     assert made.base_url == "https://fhir.eclinicalworks.com/fhir/r4"
     assert made.level == "patient"
     assert made.auth_kind == "client_secret_basic"
-    assert made.scopes == "system/*.read"
 
 
 def test_settings_win_over_the_preset() -> None:

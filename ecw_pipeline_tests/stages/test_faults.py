@@ -203,7 +203,9 @@ CASES = [
     # --- tokens
     Case("access_denied", {}, ("refused the credentials",), lands=False, started=0),
     Case("refused_scopes"),
-    Case("scope_spelling", {}, ("set ECW_SCOPES to scopes",), lands=False, started=0),
+    Case("scope_spelling"),
+    Case("scope_spelling", {"suffixes": ["rs"]}),
+    Case("scope_spelling", {"suffixes": ["r"], "resource_types": ["Practitioner"]}),
     Case("token_lifetime", {"seconds": 31}),
     Case("token_lifetime", {"announced": False}),
     Case("fewer_scopes"),

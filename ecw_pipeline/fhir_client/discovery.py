@@ -1,0 +1,61 @@
+"""What a server says of its authorization.
+
+Source: SMART App Launch 2.2, "Conformance".
+"""
+
+from dataclasses import dataclass
+
+import httpx
+
+from ecw_pipeline.errors import ConfigurationError
+from ecw_pipeline.fhir_client.providers import Connection
+from ecw_pipeline.fhir_client.transport import (
+    json_object,
+    network_errors,
+    require_not_busy,
+    require_safe_url,
+)
+
+
+@dataclass(frozen=True)
+class SmartServer:
+    """Where tokens are given, for what, and by which signatures; empty where it does not say."""
+
+    token_endpoint: str
+    scopes: tuple[str, ...] = ()
+    algorithms: tuple[str, ...] = ()
+
+
+def discover(connection: Connection, http: httpx.Client) -> SmartServer:
+    """Ask the server, unless the connection names the token endpoint itself.
+
+    Raises:
+        ConfigurationError: the address is no SMART server.
+        ProtocolError: the endpoint is not https.
+        TemporaryError: the server is busy.
+    """
+    if connection.token_url:
+        require_safe_url(connection.token_url)
+        return SmartServer(connection.token_url)
+    url = f"{connection.base_url}/.well-known/smart-configuration"
+    with network_errors(url):
+        reply = http.get(url, headers={"Accept": "application/json"})
+    require_not_busy(reply)
+    document = json_object(reply)
+    endpoint = document.get("token_endpoint")
+    if reply.status_code != httpx.codes.OK or not isinstance(endpoint, str):
+        raise ConfigurationError(
+            f"no SMART configuration at {connection.base_url} (HTTP {reply.status_code})",
+            "check ECLINICALWORKS_FHIR_ENDPOINT: the base URL, with the practice code if any;"
+            " or set ECW_TOKEN_URL",
+        )
+    require_safe_url(endpoint)
+    return SmartServer(
+        endpoint,
+        _texts(document.get("scopes_supported")),
+        _texts(document.get("token_endpoint_auth_signing_alg_values_supported")),
+    )
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    return tuple(map(str, value)) if isinstance(value, list) else ()
