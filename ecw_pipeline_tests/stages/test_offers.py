@@ -56,8 +56,8 @@ def test_a_type_that_is_not_granted_stops_no_other(
     assert in_words() == "not granted to this client: Practitioner"
 
 
-def test_where_nothing_is_to_be_had_the_setting_is_named(
+def test_where_nothing_is_to_be_had_it_is_said(
     small: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(ConfigurationError, match="ECW_RESOURCE_TYPES"):
+    with pytest.raises(ConfigurationError, match="refused the scopes"):
         asked_for("Task", monkeypatch=monkeypatch)
