@@ -70,6 +70,7 @@ class ConnectionSettings(BaseModel):
     key_id: str = ""
     auth_kind: AuthKind | None = None
     token_url: str = ""
+    jwks_url: str = ""
     level: ExportLevel | None = None
     group_id: str = ""
     resource_types: tuple[str, ...] = ()
@@ -104,6 +105,7 @@ class Settings(BaseSettings):
     key_id: str = Field("", validation_alias="ECW_KEY_ID")
     auth_kind: AuthKind | None = Field(None, validation_alias="ECW_AUTH")
     token_url: str = Field("", validation_alias="ECW_TOKEN_URL")
+    jwks_url: str = Field("", validation_alias="ECW_JWKS_URL")
     level: ExportLevel | None = Field(None, validation_alias="ECW_EXPORT_LEVEL")
     group_id: str = Field("", validation_alias="ECW_GROUP_ID")
     scopes: str = Field("", validation_alias="ECW_SCOPES")

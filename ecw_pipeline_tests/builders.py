@@ -5,6 +5,7 @@ import os
 import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,11 @@ TUESDAY = parse_instant("2024-01-02T12:00:00Z")
 
 def monday_clock() -> ManualClock:
     return ManualClock(at=MONDAY)
+
+
+def present() -> ManualClock:
+    """A clock that stands at the time the sandbox's own clock shows."""
+    return ManualClock(datetime.now(UTC))
 
 
 def connection(base_url: str = "http://127.0.0.1:1/fhir/r4", **changes: Any) -> Connection:

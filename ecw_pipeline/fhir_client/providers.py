@@ -31,6 +31,7 @@ class Provider:
     Args:
         scope_types: the types to ask scopes for where none is wanted by name; none is ``*``.
         odd_scopes: types whose scope is spelled with this suffix.
+        support: who helps, in words.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Provider:
     windows: tuple[Window, ...]
     scope_types: tuple[str, ...] = ()
     odd_scopes: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    support: str = ""
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,7 @@ class Connection:
     key_id: str
     auth_kind: AuthKind
     token_url: str
+    jwks_url: str
     level: ExportLevel
     group_id: str
     resource_types: tuple[str, ...]
@@ -82,6 +85,11 @@ _READ_BY_READ = """
     Patient Practitioner PractitionerRole Procedure Provenance Questionnaire
 """
 
+_SUPPORT = (
+    "fhirsupport@eclinicalworks.com, status.eclinicalworks.com,"
+    " developer.eclinicalworks.com, docs.eclinicalworks.com/fhir"
+)
+
 PROVIDERS = {
     provider.name: provider
     for provider in (
@@ -91,6 +99,7 @@ PROVIDERS = {
             auth_kind="client_secret_basic",
             level="patient",
             windows=LIVE_WINDOWS,
+            support=_SUPPORT,
         ),
         Provider(
             name="eclinicalworks-live",
@@ -98,6 +107,7 @@ PROVIDERS = {
             auth_kind="private_key_jwt",
             level="group",
             windows=LIVE_WINDOWS,
+            support=_SUPPORT,
             scope_types=tuple((_READ_BY_READ + _READ_BY_R).split()),
             odd_scopes=(("r", tuple(_READ_BY_R.split())),),
         ),
@@ -133,6 +143,7 @@ def connect(settings: ConnectionSettings) -> Connection:
         key_id=settings.key_id,
         auth_kind=auth_kind,
         token_url=settings.token_url,
+        jwks_url=settings.jwks_url,
         level=level,
         group_id=settings.group_id,
         resource_types=settings.resource_types,

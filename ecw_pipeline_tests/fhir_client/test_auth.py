@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,6 @@ import httpx
 import pytest
 from joserfc import jwk, jwt
 
-from ecw_pipeline.clock import ManualClock
 from ecw_pipeline.errors import (
     ConfigurationError,
     EcwError,
@@ -24,7 +22,7 @@ from ecw_pipeline.fhir_client.keys import sign_assertion
 from ecw_pipeline.fhir_client.providers import Connection
 from ecw_pipeline.sandbox.server import RunningSandbox, SandboxConfig, Window, running_sandbox
 from ecw_pipeline.settings import AuthKind
-from ecw_pipeline_tests.builders import connection, mode_of, monday_clock, unwritable
+from ecw_pipeline_tests.builders import connection, mode_of, monday_clock, present, unwritable
 from ecw_pipeline_tests.odd_server import OddServer, odd_server, raw
 
 SECRET = "s3cret-Value-9"
@@ -51,11 +49,6 @@ def odd() -> Iterator[OddServer]:
 def http() -> Iterator[httpx.Client]:
     with httpx.Client() as client:
         yield client
-
-
-def present() -> ManualClock:
-    """A clock that stands at the time the sandbox's own clock shows."""
-    return ManualClock(datetime.now(UTC))
 
 
 def with_kind(base_url: str, kind: AuthKind, **changes: Any) -> Connection:

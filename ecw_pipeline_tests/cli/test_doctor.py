@@ -1,0 +1,67 @@
+"""`ecw doctor` and `ecw keys` as an operator runs them."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from ecw_pipeline.cli.app import app
+from ecw_pipeline.errors import ConfigurationError
+from ecw_pipeline.sandbox.server import RunningSandbox
+from ecw_pipeline_tests.cli.command import settings_for
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ECW_DATA", str(tmp_path / "data"))
+
+
+def run(*words: str, **settings: str) -> Result:
+    return CliRunner().invoke(app, words, env=settings)
+
+
+def test_the_doctor_finds_nothing_where_all_is_well(sandbox: RunningSandbox) -> None:
+    ended = run("doctor", **settings_for(sandbox))
+
+    assert ended.exit_code == 0, ended.stdout
+    assert "practice  token: given" in ended.stdout
+
+
+def test_the_doctors_exit_code_is_that_of_the_first_failure(sandbox: RunningSandbox) -> None:
+    wrong = settings_for(sandbox) | {"ECLINICALWORKS_CLIENT_SECRET": "s3cret-wrong"}
+
+    ended = run("doctor", "--json", **wrong)
+
+    (failed,) = [one for one in json.loads(ended.stdout) if one["status"] == "failed"]
+    assert (failed["link"], ended.exit_code) == ("token", 3)
+    assert "s3cret" not in ended.output
+
+
+def test_the_doctor_says_what_to_do(sandbox: RunningSandbox) -> None:
+    wrong = settings_for(sandbox) | {"ECLINICALWORKS_FHIR_ENDPOINT": "http://127.0.0.1:1/r4"}
+
+    ended = run("doctor", **wrong)
+
+    assert ended.exit_code == 4
+    assert "failed   practice  network: cannot reach 127.0.0.1" in ended.stdout
+    assert "next: check the network" in ended.stdout
+
+
+def test_a_key_is_made_and_its_public_half_printed() -> None:
+    assert run("keys", "new", "one.jwk", "--algorithm", "ES384").exit_code == 0
+
+    (key,) = json.loads(run("keys", "jwks", "one.jwk").stdout)["keys"]
+
+    assert (key["kty"], key["crv"], "d" in key) == ("EC", "P-384", False)
+    assert key["kid"]
+
+
+def test_a_key_that_is_there_is_not_overwritten() -> None:
+    run("keys", "new", "one.jwk", "--algorithm", "ES384")
+
+    ended = run("keys", "new", "one.jwk")
+
+    assert isinstance(ended.exception, ConfigurationError)
+    assert "exists already" in str(ended.exception)
