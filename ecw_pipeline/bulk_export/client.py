@@ -14,13 +14,13 @@ from ecw_pipeline.bulk_export.messages import ExportRequest, Reply, joined_pages
 from ecw_pipeline.bulk_export.protocol import ExportState, InProgress, Requested, next_state
 from ecw_pipeline.errors import ProtocolError, TemporaryError
 from ecw_pipeline.fhir.resource_types import is_type_name
+from ecw_pipeline.fhir_client.rate_headers import retry_after_seconds
 from ecw_pipeline.fhir_client.session import FHIR_JSON, Session
 from ecw_pipeline.fhir_client.transport import (
     ONCE,
     json_object,
     network_errors,
     require_safe_url,
-    retry_after_seconds,
 )
 
 # Types that describe the server itself: asking for them exports nothing about patients.

@@ -18,6 +18,7 @@ from ecw_pipeline.clock import Clock
 from ecw_pipeline.errors import EcwError, ProtocolError, TemporaryError
 from ecw_pipeline.fhir_client.session import Session
 from ecw_pipeline.fhir_client.transport import (
+    FILES_LANE,
     network_errors,
     require_not_busy,
     require_safe_url,
@@ -65,7 +66,7 @@ def download(
             headers=headers,
             auth=auth,
             follow_redirects=True,
-            extensions=session.own_hosts,
+            extensions=FILES_LANE | session.own_hosts,
         ) as reply,
     ):
         _require_body(reply, part)

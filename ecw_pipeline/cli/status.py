@@ -67,12 +67,16 @@ def _missing_types(lake: "Lake") -> dict[str, str]:
 
 def _exports(lake: "Lake") -> list[dict[str, Any]]:
     from ecw_pipeline.stages.exports import describe
+    from ecw_pipeline.stages.forecast import left_to_fetch
 
     if not lake.folder.ledger.exists():
         return []
     newest = lake.ledger.exports()[-NEWEST:]
     names = ("export_id", "connection_id", "state", "since", "progress", "error")
-    return [{name: describe(export)[name] for name in names} for export in reversed(newest)]
+    return [
+        {name: describe(export)[name] for name in names} | {"left": left_to_fetch(lake, export)}
+        for export in reversed(newest)
+    ]
 
 
 def _tables(lake: "Lake") -> list[dict[str, Any]]:

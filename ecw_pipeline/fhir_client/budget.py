@@ -12,7 +12,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Literal, TextIO
 
 from ecw_pipeline.clock import Clock
 from ecw_pipeline.fhir_client.providers import Window
@@ -22,6 +22,17 @@ from ecw_pipeline.files import PRIVATE_FILE_MODE, machine_errors, private_folder
 PACE_SLACK = 1.05
 # How far the server's wall clock may be from ours when a calendar window turns.
 CALENDAR_SLACK_SECONDS = 1.0
+# The longest calendar window that one waits out when the server refuses and does not say why.
+LONGEST_TURN_SECONDS = 3600
+
+Lane = Literal["urgent", "files", "attachments"]
+# Before each lane's turn at the budget stand these queues, of which one request at a time gets
+# through: so the few requests that exports depend on wait for one file at most, not for hundreds.
+QUEUES: dict[Lane, tuple[str, ...]] = {
+    "urgent": (),
+    "files": ("files",),
+    "attachments": ("attachments", "files"),
+}
 
 
 @dataclass(frozen=True)
@@ -84,13 +95,19 @@ class Budget:
         self._windows = windows
         self._clock = clock
 
-    def acquire(self) -> None:
+    def acquire(self, lane: Lane = "urgent") -> None:
         """Wait until one more request may leave, and count it.
 
         Raises:
             MachineError: the budget's file cannot be written.
         """
-        with self._locked() as stream:
+        with contextlib.ExitStack() as queues:
+            for name in QUEUES[lane]:
+                queues.enter_context(_locked(self._path.with_suffix(f".{name}.lock")))
+            self._grant()
+
+    def _grant(self) -> None:
+        with _locked(self._path) as stream:
             usage = _read(stream)
             now = self._seconds()
             if usage.recent_grants and usage.recent_grants[-1] > now + 60:
@@ -102,10 +119,30 @@ class Budget:
 
     def pause(self, seconds: float) -> None:
         """Let nobody send for ``seconds``: the server asked for it."""
-        with self._locked() as stream:
+        with _locked(self._path) as stream:
             usage = _read(stream)
             until = max(usage.paused_until, self._seconds() + seconds)
             _write(stream, replace(usage, paused_until=until))
+
+    def paces(self, limit: int | None) -> bool:
+        """Whether a limit of the server's is a rolling window that grants are paced by already."""
+        return any(w.kind == "rolling" and w.limit == limit for w in self._windows)
+
+    def seconds_to_turn(self) -> float:
+        """Until the shortest calendar window turns; 0 where there is none to wait for."""
+        now = self._seconds()
+        lengths = [w.seconds for w in self._windows if w.kind == "calendar"]
+        shortest = min((s for s in lengths if s <= LONGEST_TURN_SECONDS), default=0)
+        return shortest - now % shortest + CALENDAR_SLACK_SECONDS if shortest else 0.0
+
+    def seconds_for(self, requests: int) -> float:
+        """How long so many more requests take at least, if nobody else sends any."""
+        usage, now = self.usage(), self._seconds()
+        at = now
+        for _ in range(requests):
+            at = next_grant(self._windows, usage, at)
+            usage = record_grant(self._windows, usage, at)
+        return at - now
 
     def usage(self) -> Usage:
         """What has been granted so far, for people to read; does not wait for the lock."""
@@ -117,14 +154,15 @@ class Budget:
     def _seconds(self) -> float:
         return self._clock.now().timestamp()
 
-    @contextlib.contextmanager
-    def _locked(self) -> Iterator[TextIO]:
-        private_folder(self._path.parent)
-        with machine_errors(self._path):
-            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, PRIVATE_FILE_MODE)
-            with os.fdopen(descriptor, "r+", encoding="utf-8") as stream:
-                fcntl.flock(stream, fcntl.LOCK_EX)
-                yield stream
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[TextIO]:
+    private_folder(path.parent)
+    with machine_errors(path):
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, PRIVATE_FILE_MODE)
+        with os.fdopen(descriptor, "r+", encoding="utf-8") as stream:
+            fcntl.flock(stream, fcntl.LOCK_EX)
+            yield stream
 
 
 def _read(stream: TextIO) -> Usage:

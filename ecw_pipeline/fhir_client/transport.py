@@ -7,59 +7,25 @@
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx
 
 from ecw_pipeline.clock import Clock
 from ecw_pipeline.errors import ProtocolError, TemporaryError
-from ecw_pipeline.fhir_client.budget import Budget
+from ecw_pipeline.fhir_client.budget import Budget, Lane
 from ecw_pipeline.fhir_client.providers import is_loopback
+from ecw_pipeline.fhir_client.rate_headers import retry_after_seconds, spent
 
 RETRIED_STATUSES = frozenset({429, 502, 503, 504})
 FIRST_BACKOFF_SECONDS = 1.0
-LONGEST_WAIT_SECONDS = 300.0
 ATTEMPTS = 5
 # Who cannot be reached at all mostly has a wrong address: the person waiting hears of it soon.
 ATTEMPTS_TO_CONNECT = 3
+# A request for a file lets those for tokens, kick-offs and polls go first.
+FILES_LANE = {"ecw_lane": "files"}
 # A request marked so goes out once: repeating it could do a thing twice.
 ONCE = {"ecw_once": True}
-
-
-def retry_after_seconds(headers: httpx.Headers, now: datetime) -> float | None:
-    """Read ``Retry-After`` as a wait: seconds, an HTTP date, epoch seconds or milliseconds.
-
-    The last two are seen in the wild. The wait is clamped to 0 … 300 s.
-
-    Source: RFC 9110, 10.2.3.
-    """
-    text = headers.get("retry-after", "").strip()
-    if not text:
-        return None
-    try:
-        seconds = float(text)
-    except ValueError:
-        return _until_date(text, now)
-    if seconds > 1e11:
-        seconds = seconds / 1000 - now.timestamp()
-    elif seconds > 1e9:
-        seconds -= now.timestamp()
-    return _clamped(seconds)
-
-
-def _until_date(text: str, now: datetime) -> float | None:
-    try:
-        date = parsedate_to_datetime(text)
-    except ValueError:
-        return None
-    aware = date if date.tzinfo else date.replace(tzinfo=UTC)
-    return _clamped((aware - now).total_seconds())
-
-
-def _clamped(seconds: float) -> float:
-    return min(max(seconds, 0.0), LONGEST_WAIT_SECONDS) if seconds == seconds else 0.0
 
 
 class HttpsOnly(httpx.BaseTransport):
@@ -90,12 +56,23 @@ class Metered(httpx.BaseTransport):
         self._clock = clock
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        self._budget.acquire()
+        lane: Lane = request.extensions.get("ecw_lane", "urgent")
+        self._budget.acquire(lane)
         response = self._network.handle_request(request)
-        if response.status_code == httpx.codes.TOO_MANY_REQUESTS:
-            wait = retry_after_seconds(response.headers, self._clock.now())
-            self._budget.pause(FIRST_BACKOFF_SECONDS if wait is None else wait)
+        self._heed(response)
         return response
+
+    def _heed(self, response: httpx.Response) -> None:
+        now = self._clock.now()
+        used_up = spent(response.headers, now)
+        if response.status_code == httpx.codes.TOO_MANY_REQUESTS:
+            wait = retry_after_seconds(response.headers, now)
+            if wait is None:
+                turn = self._budget.seconds_to_turn() or FIRST_BACKOFF_SECONDS
+                wait = used_up.wait_seconds if used_up else turn
+            self._budget.pause(wait)
+        elif used_up and not self._budget.paces(used_up.limit):
+            self._budget.pause(used_up.wait_seconds)
 
     def close(self) -> None:
         self._network.close()

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import threading
 from collections import Counter
 from collections.abc import Sequence
 from datetime import timedelta
@@ -14,10 +15,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from ecw_pipeline.clock import ManualClock
+from ecw_pipeline.clock import ManualClock, SystemClock
 from ecw_pipeline.errors import MachineError
 from ecw_pipeline.fhir.instants import parse_instant
-from ecw_pipeline.fhir_client.budget import Budget
+from ecw_pipeline.fhir_client.budget import Budget, Lane
 from ecw_pipeline.fhir_client.providers import BRIEF_WINDOWS, LIVE_WINDOWS, Window
 from ecw_pipeline_tests.builders import mode_of, monday_clock, no_room_for_files, unwritable
 
@@ -129,6 +130,34 @@ def test_a_shorter_pause_does_not_shorten_a_longer_one(tmp_path: Path) -> None:
     assert budget.usage().paused_until == clock.now().timestamp() + 30
 
 
+def test_a_request_of_the_urgent_lane_waits_for_one_file_at_most(tmp_path: Path) -> None:
+    budget = Budget(tmp_path / "b.json", (Window(20, 1),), SystemClock())
+    order: list[str] = []
+
+    def ask(lane: Lane) -> None:
+        budget.acquire(lane)
+        order.append(lane)
+
+    files: list[Lane] = ["files"] * 12
+    lanes: list[Lane] = ["attachments", *files, "urgent"]
+    threads = [threading.Thread(target=ask, args=(lane,)) for lane in lanes]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert order.index("urgent") < 12
+    assert len(order) == len(lanes)
+
+
+def test_the_time_that_requests_take_is_known_beforehand(tmp_path: Path) -> None:
+    budget = Budget(tmp_path / "b.json", LIVE_WINDOWS, monday_clock())
+
+    assert budget.seconds_for(0) == 0
+    assert 1 < budget.seconds_for(14) < 3
+    assert 600 <= budget.seconds_for(2501) <= 660
+
+
 def test_a_clock_that_was_set_back_does_not_stop_everybody_until_then(tmp_path: Path) -> None:
     clock = monday_clock()
     budget = Budget(tmp_path / "b.json", BRIEF_WINDOWS, clock)
@@ -195,9 +224,10 @@ def test_a_read_only_folder_is_a_machine_error(tmp_path: Path) -> None:
 
 PROCESS = """
 import sys
+import threading
 from pathlib import Path
 from ecw_pipeline.clock import SystemClock
-from ecw_pipeline.fhir_client.budget import Budget
+from ecw_pipeline.fhir_client.budget import Budget, Lane
 from ecw_pipeline.fhir_client.providers import Window
 budget = Budget(Path(sys.argv[1]), (Window(25, 1),), SystemClock())
 for _ in range(5):

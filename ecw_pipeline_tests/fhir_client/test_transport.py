@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from ecw_pipeline.clock import ManualClock
 from ecw_pipeline.errors import ProtocolError, TemporaryError
 from ecw_pipeline.fhir_client.budget import Budget
-from ecw_pipeline.fhir_client.providers import BRIEF_WINDOWS
+from ecw_pipeline.fhir_client.providers import BRIEF_WINDOWS, LIVE_WINDOWS, Window
+from ecw_pipeline.fhir_client.rate_headers import LONGEST_WAIT_SECONDS, retry_after_seconds
 from ecw_pipeline.fhir_client.transport import (
-    LONGEST_WAIT_SECONDS,
     ONCE,
     HttpsOnly,
     Metered,
@@ -23,7 +23,6 @@ from ecw_pipeline.fhir_client.transport import (
     network_errors,
     require_not_busy,
     require_safe_url,
-    retry_after_seconds,
 )
 from ecw_pipeline_tests.builders import MONDAY, monday_clock
 from ecw_pipeline_tests.odd_server import OddServer, endless, odd_server, raw
@@ -159,6 +158,51 @@ def test_a_429_stops_every_process_of_the_connection(
     Budget(tmp_path / "b.json", BRIEF_WINDOWS, clock).acquire()
 
     assert clock.now() - MONDAY == timedelta(seconds=seconds)
+
+
+def pause_after(url: str, tmp_path: Path, windows: tuple[Window, ...] = BRIEF_WINDOWS) -> float:
+    """How long everybody is silent after one reply, in seconds."""
+    clock = monday_clock()
+    budget = Budget(tmp_path / "b.json", windows, clock)
+    with httpx.Client(transport=Metered(httpx.HTTPTransport(), budget, clock)) as http:
+        http.get(url)
+    return max(budget.usage().paused_until - clock.now().timestamp(), 0.0)
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"X-RateLimit-Limit": "90", "X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "20"}, 20),
+        ({"RateLimit-Remaining": "0", "RateLimit-Reset": "20"}, 20),
+        ({"RateLimit": '"default";r=0;t=20'}, 20),
+        ({"RateLimit": "limit=90, remaining=0, reset=20"}, 20),
+        ({"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "1704110420"}, 20),
+        ({"X-RateLimit-Remaining": "1", "X-RateLimit-Reset": "20"}, 0),
+        ({"X-RateLimit-Remaining": "0"}, 0),
+        ({"X-RateLimit-Remaining": "none", "X-RateLimit-Reset": "soon"}, 0),
+    ],
+)
+def test_a_limit_that_is_used_up_stops_everybody_until_it_is_reset(
+    server: OddServer, tmp_path: Path, headers: dict[str, str], seconds: int
+) -> None:
+    url = server.answers("/a", raw(200, b"", **headers))
+
+    assert pause_after(url, tmp_path) == seconds
+
+
+def test_a_window_that_we_pace_by_is_not_waited_for_twice(
+    server: OddServer, tmp_path: Path
+) -> None:
+    told = {"X-RateLimit-Limit": "7", "X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "1"}
+    url = server.answers("/a", raw(200, b"", **told))
+
+    assert pause_after(url, tmp_path) == 0
+
+
+def test_a_429_without_a_word_is_waited_out_to_the_end_of_the_minute(
+    server: OddServer, tmp_path: Path
+) -> None:
+    assert pause_after(server.answers("/a", raw(429)), tmp_path, LIVE_WINDOWS) == 61
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,8 @@ import pytest
 
 from ecw_pipeline.errors import ConfigurationError
 from ecw_pipeline.settings import Settings
-from ecw_pipeline.stages.exports import start_exports
+from ecw_pipeline.stages.exports import start_exports, wait_for_exports
+from ecw_pipeline.stages.forecast import left_to_fetch
 from ecw_pipeline.stages.lake import Lake
 from ecw_pipeline.stages.offers import known_offer
 from ecw_pipeline_tests.builders import monday_clock
@@ -54,6 +55,21 @@ def test_a_type_that_is_not_granted_stops_no_other(
 
     assert asked_for("Patient", "Practitioner", monkeypatch=monkeypatch) == ("Patient",)
     assert in_words() == "not granted to this client: Practitioner"
+
+
+def test_what_is_left_of_an_export_is_told_in_files_and_time(
+    small: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ECW_RATE_WINDOWS", "7/1s")
+    lake = Lake(Settings.from_environment(), monday_clock())
+    (connection,) = lake.connections()
+    (asked,) = start_exports(lake, connection, [DAY])
+    before = left_to_fetch(lake, asked)
+    (arrived,) = wait_for_exports(lake, [asked.export_id])
+
+    assert before == ""
+    assert left_to_fetch(lake, arrived).startswith("2 files, ~")
+    assert left_to_fetch(lake, arrived).endswith(" s of budget")
 
 
 def test_where_nothing_is_to_be_had_it_is_said(
