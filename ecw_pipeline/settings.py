@@ -116,6 +116,7 @@ class Settings(BaseSettings):
     file_hosts: Annotated[tuple[str, ...], NoDecode] = Field((), validation_alias="ECW_FILE_HOSTS")
     max_file_megabytes: int = Field(65_536, gt=0, validation_alias="ECW_MAX_FILE_MEGABYTES")
     max_unpacked_ratio: int = Field(300, gt=0, validation_alias="ECW_MAX_UNPACKED_RATIO")
+    delete_exports: bool = Field(False, validation_alias="ECW_DELETE_EXPORTS")
     view_definitions: Path | None = Field(None, validation_alias="ECW_VIEW_DEFINITIONS")
     export_deadline_minutes: float = Field(
         180.0, gt=0, le=MINUTES_OF_A_YEAR, validation_alias="ECW_EXPORT_DEADLINE_MINUTES"

@@ -92,11 +92,28 @@ def land_type(
         with suppress(MachineError):  # a disk too full to write it down: the error says it all
             lake.ledger.mark_type(export.export_id, resource_type, "failed", error.message)
         raise
-    if _state_of(lake, export, resource_type) != "loaded":
+    before = _state_of(lake, export, resource_type)
+    if before != "loaded":
         lake.ledger.mark_type(export.export_id, resource_type, "landed")
         if lake.ledger.export(export.export_id).state == "landed":
             tell_export_complete(lake, export)
+            if before != "landed":
+                _delete_at_server(lake, export)
     return counts_of(lake, export, resource_type)
+
+
+def _delete_at_server(lake: Lake, export: Export) -> None:
+    """Let the server forget an export of which we have every file, if that is wanted.
+
+    It is a courtesy: a server that cannot be reached now forgets it by itself later.
+
+    Source: Bulk Data Access, "Bulk Data Delete Request".
+    """
+    if not lake.settings.delete_exports:
+        return
+    if all(file.state == "landed" for file in lake.ledger.files(export.export_id)):
+        with suppress(EcwError), lake.client(export.connection_id) as client:
+            client.cancel(export.status_url)
 
 
 def _require_output(lake: Lake, export: Export) -> None:

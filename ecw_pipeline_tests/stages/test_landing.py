@@ -9,7 +9,7 @@ from ecw_pipeline.errors import TemporaryError
 from ecw_pipeline.stages.landing import counts_of, land_type
 from ecw_pipeline.stages.sync import bring_home
 from ecw_pipeline_tests.stages.practice import Practice, practice, small_data
-from ecw_pipeline_tests.stages.proxy import Spoiler, cut, damaged, status
+from ecw_pipeline_tests.stages.proxy import Spoiler, cut, damaged, hung_up, status
 
 ONE_PATIENT = "SELECT count(*) FROM core.patient"
 
@@ -125,3 +125,35 @@ def test_an_export_whose_deletions_cannot_be_had_is_not_loaded(tmp_path: Path) -
         bring_home(one.lake, [export.export_id for export in asked])
         live = sorted((resource["id"],) for resource in one.site.truth("Observation"))
         assert one.rows("SELECT observation_id FROM core.observation ORDER BY 1") == live
+
+
+@pytest.mark.parametrize(("wanted", "asked"), [("true", 1), ("false", 0)])
+def test_an_export_that_has_landed_is_deleted_at_the_server_if_wanted(
+    one: Practice, wanted: str, asked: int
+) -> None:
+    one.set("ECW_DELETE_EXPORTS", wanted)
+
+    one.land(*one.arrive())
+    one.land(*one.lake.ledger.exports())
+
+    assert one.proxy.arrived("DELETE ") == asked
+
+
+def test_a_server_that_does_not_delete_spoils_nothing(one: Practice) -> None:
+    one.set("ECW_DELETE_EXPORTS", "true")
+    one.proxy.spoil("DELETE ", hung_up)
+
+    assert one.land(*one.arrive()) == {}
+
+    (export,) = one.lake.ledger.exports()
+    assert export.state == "landed"
+
+
+def test_an_export_of_which_a_type_failed_is_not_deleted(one: Practice) -> None:
+    one.set("ECW_DELETE_EXPORTS", "true")
+    exports = one.arrive()
+    one.proxy.spoil("Patient", status(404))
+
+    assert list(one.land(*exports)) == ["Patient"]
+
+    assert one.proxy.arrived("DELETE ") == 0
