@@ -45,8 +45,8 @@ def fetch(base_url: str, folder: Path, until: float, counts: "multiprocessing.Qu
     counts.put(done)
 
 
-def measure(processes: int, seconds: float) -> None:
-    """Run the processes and print what the server saw."""
+def measure(processes: int, seconds: float, kill_after: float) -> None:
+    """Run the processes, kill one of them on the way if asked, and print what the server saw."""
     with tempfile.TemporaryDirectory() as scratch, running_sandbox(SandboxConfig(port=0)) as server:
         until = time.time() + seconds
         counts: multiprocessing.Queue[int] = multiprocessing.Queue()
@@ -58,7 +58,10 @@ def measure(processes: int, seconds: float) -> None:
         ]
         for worker in workers:
             worker.start()
-        done = sorted(counts.get() for _ in workers)
+        if kill_after:
+            time.sleep(kill_after)
+            workers[0].kill()
+        done = sorted(counts.get() for _ in workers[int(kill_after > 0) :])
         for worker in workers:
             worker.join()
         stats = httpx.get(f"{server.server_url}/sandbox/stats").json()
@@ -70,8 +73,9 @@ def report(done: list[int], seconds: float, stats: dict[str, object]) -> None:
     total = sum(done)
     shares = ", ".join(f"{100 * count / total:.0f} %" for count in done)
     print(f"{datetime.now(UTC):%Y-%m-%d}  {len(done)} processes, {seconds:g} s")
-    print(f"  requests           {total} ({total / seconds:.2f}/s)")
-    print(f"  share of 7/s used  {100 * total / seconds / ALLOWED_PER_SECOND:.1f} %")
+    served = int(str(stats["requests"]))
+    print(f"  requests           {served} ({served / seconds:.2f}/s)")
+    print(f"  share of 7/s used  {100 * served / seconds / ALLOWED_PER_SECOND:.1f} %")
     print(f"  share per process  {shares}")
     print(f"  429 answered       {stats['refused_429']}")
     print(f"  maxima at server   {stats['maxima']}")
@@ -82,8 +86,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--processes", type=int, default=4)
     parser.add_argument("--seconds", type=float, default=30)
+    parser.add_argument("--kill-after", type=float, default=0, help="seconds; kill -9 of one")
     options = parser.parse_args()
-    measure(options.processes, options.seconds)
+    measure(options.processes, options.seconds, options.kill_after)
 
 
 if __name__ == "__main__":
