@@ -77,3 +77,15 @@ def test_where_nothing_is_to_be_had_it_is_said(
 ) -> None:
     with pytest.raises(ConfigurationError, match="refused the scopes"):
         asked_for("Task", monkeypatch=monkeypatch)
+
+
+def test_where_no_wanted_type_is_offered_the_setting_is_named(
+    small: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ECW_SCOPES", "system/Patient.read")
+
+    with pytest.raises(ConfigurationError, match="ECW_RESOURCE_TYPES"):
+        asked_for("Task", "Practitioner", monkeypatch=monkeypatch)
+    assert in_words() == (
+        "not offered by this server: Task; not granted to this client: Practitioner"
+    )
