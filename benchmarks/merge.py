@@ -30,6 +30,7 @@ from ecw_pipeline.warehouse.merge import Moved, fold, refold_table
 from ecw_pipeline.warehouse.parquet import write_parquet
 from ecw_pipeline.warehouse.publish import publish
 from ecw_pipeline.warehouse.schema import WarehouseTable
+from ecw_pipeline.warehouse.version_files import version_file
 from ecw_pipeline.warehouse.versions import DeletedResource, Incoming, ScreenedFile
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -150,6 +151,7 @@ def write_export(bench: Bench, export_id: str, day: int, picked: str, number: in
             f" {PADDING if day else 'NULL'} AS note FROM {literal(str(bench.flat(export_id)))})"
             f" TO {literal(str(bench.screened(export_id)))} (FORMAT json)"
         )
+    version_file(bench.screened(export_id))  # as landing does
 
 
 def load(

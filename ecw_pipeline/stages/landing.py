@@ -5,6 +5,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import duckdb
+
 from ecw_pipeline.bulk_export.client import BulkExportClient
 from ecw_pipeline.bulk_export.download import Downloaded
 from ecw_pipeline.bulk_export.limits import Limits
@@ -38,7 +40,7 @@ from ecw_pipeline.stages.events import (
 from ecw_pipeline.stages.lake import Lake
 from ecw_pipeline.stages.links import refresh_links
 from ecw_pipeline.stages.outcomes import SEVERE, issues_by_severity
-from ecw_pipeline.warehouse.versions import VERSION_COLUMNS
+from ecw_pipeline.warehouse.version_files import VERSION_COLUMNS, version_file
 
 # A file that arrives damaged is fetched once more before the type fails.
 MOST_FETCHES = 2
@@ -268,8 +270,12 @@ def _screen_for_loading(paths: LandingPaths, resource_type: str) -> LandingRepor
             f"{paths.source_file} is cut short: its last line is not whole",
             "run again: it is fetched anew",
         )
-    if refused := unreadable_lines(paths.screened, VERSION_COLUMNS):
+    try:
+        version_file(paths.screened)
+    except duckdb.Error:
+        refused = unreadable_lines(paths.screened, VERSION_COLUMNS)
         report = screen_file(paths, resource_type, refused)
+        version_file(paths.screened)
     return report
 
 

@@ -13,20 +13,7 @@ import duckdb
 import pyarrow
 
 from ecw_pipeline.quoting import literal
-
-# What every screened line must give, whatever its type.
-VERSION_COLUMNS = {
-    "id": "VARCHAR",
-    "ecw_hash": "VARCHAR",
-    "ecw_line": "BIGINT",
-    "meta": "STRUCT(lastUpdated VARCHAR, tag STRUCT(system VARCHAR, code VARCHAR)[])",
-}
-# DuckDB reads `infinity`, too; nothing could ever follow it.
-_UPDATED_AT = "try_cast(meta.lastUpdated AS TIMESTAMPTZ)"
-# A server says with this tag that it left elements out. Source: FHIR R4 Search, "Summary".
-_SUBSETTED = (
-    "{'system': 'http://terminology.hl7.org/CodeSystem/v3-ObservationValue', 'code': 'SUBSETTED'}"
-)
+from ecw_pipeline.warehouse.version_files import version_file
 
 
 @dataclass(frozen=True)
@@ -101,21 +88,17 @@ def record_versions(connection: duckdb.DuckDBPyConnection, incoming: Incoming) -
 def _read_versions(
     connection: duckdb.DuckDBPyConnection, incoming: Incoming, file: ScreenedFile
 ) -> None:
-    columns = ", ".join(f"{name}: {literal(kind)}" for name, kind in VERSION_COLUMNS.items())
     connection.execute(
         f"""
         INSERT INTO received BY NAME
-        SELECT {incoming.key_of("id")} AS resource_key, $connection_id AS connection_id,
-               $resource_type AS resource_type, id AS resource_id,
-               CASE WHEN isfinite({_UPDATED_AT}) THEN {_UPDATED_AT} ELSE $at END AS version_at,
-               $at AS transaction_time, CAST(ecw_hash AS UUID) AS content_hash,
-               coalesce(list_contains(meta.tag, {_SUBSETTED}), false) AS is_subsetted,
-               false AS is_deleted, $export_id AS export_id, $source_file AS source_file,
-               ecw_line AS source_line
-        FROM read_json($path, format = 'newline_delimited', maximum_object_size = 1073741824,
-             columns = {{{columns}}})
+        SELECT {incoming.key_of("resource_id")} AS resource_key, $connection_id AS connection_id,
+               $resource_type AS resource_type, resource_id,
+               coalesce(updated_at, $at) AS version_at, $at AS transaction_time, content_hash,
+               is_subsetted, false AS is_deleted, $export_id AS export_id,
+               $source_file AS source_file, source_line
+        FROM read_parquet($path)
         """,
-        _names(incoming) | {"source_file": file.source_file, "path": str(file.path)},
+        _names(incoming) | {"source_file": file.source_file, "path": str(version_file(file.path))},
     )
 
 
