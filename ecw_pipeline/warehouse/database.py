@@ -21,8 +21,10 @@ STORAGE_ERRORS = (duckdb.IOException, duckdb.TransactionException, duckdb.FatalE
 
 # Marts would shift with the machine's zone; DuckDB's own progress bar would run into our output.
 SESSION = "SET TimeZone = 'UTC'; SET enable_progress_bar = false"
-# A checkpoint comes with each publish; those in between would write the same blocks again.
-_WORKING_SESSION = f"{SESSION}; SET wal_autocheckpoint = '1GB'"
+# Most memory would hold blocks of tables that are read once. Beyond this DuckDB writes to disk.
+# A small load waits in the log for the checkpoint that comes with each publish; a large one would
+# be written twice that way.
+_WORKING_SESSION = f"{SESSION}; SET memory_limit = '900MB'"
 # Raised when the tables below change: an older working warehouse is then made anew from landing.
 LAYOUT = 2
 

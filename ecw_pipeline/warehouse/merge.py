@@ -17,6 +17,7 @@ from ecw_pipeline.warehouse.spans import move_spans
 from ecw_pipeline.warehouse.versions import Incoming, record_versions
 
 _PERIOD = "valid_from, valid_to, closed_by"
+_BITMAP_BITS = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -86,11 +87,7 @@ def _move_rows(
 ) -> None:
     core, history = table.core_name, table.history_name
     here = _same_place("m", "t")
-    filled = ", ".join(f"t.{identifier(name)}" for name in _filled_columns(connection, table))
-    connection.execute(
-        f"INSERT INTO {history} BY NAME SELECT {filled}, {_PERIOD} FROM {core} AS t"
-        f" JOIN moved AS m ON {here} WHERE m.was_in = 'core' AND m.is_in = 'history'"
-    )
+    _close_rows(connection, table)
     connection.execute(
         f"DELETE FROM {core} AS t USING moved AS m"
         f" WHERE {here} AND m.was_in = 'core' AND m.is_in IS DISTINCT FROM 'core'"
@@ -107,6 +104,33 @@ def _move_rows(
             f"INSERT INTO {history} BY NAME SELECT f.*, {_PERIOD} {there}"
             " WHERE m.is_read AND m.is_in = 'history'"
         )
+
+
+def _close_rows(connection: duckdb.DuckDBPyConnection, table: WarehouseTable) -> None:
+    """Copy to history the current rows that are closed.
+
+    Their row numbers are found first. A join alone would decompress every column of all rows; a
+    condition on the row number is applied before other columns are read. The bitmap lets through
+    one row too many in a few, and stays small because DuckDB copies it for each vector.
+    """
+    filled = ", ".join(f"t.{identifier(name)}" for name in _filled_columns(connection, table))
+    connection.execute(
+        f"CREATE OR REPLACE TEMP TABLE closing AS SELECT t.rowid AS closing_row, {_PERIOD}"
+        f" FROM {table.core_name} AS t JOIN moved AS m ON {_same_place('m', 't')}"
+        " WHERE m.was_in = 'core' AND m.is_in = 'history'"
+    )
+    if not connection.execute("FROM closing LIMIT 1").fetchone():
+        return
+    bit = f"({{}} & {_BITMAP_BITS - 1})::INTEGER"
+    connection.execute(
+        "SET VARIABLE closing_bits = (SELECT"
+        f" bitstring_agg({bit.format('closing_row')}, 0, {_BITMAP_BITS - 1}) FROM closing)"
+    )
+    connection.execute(
+        f"INSERT INTO {table.history_name} BY NAME SELECT {filled}, {_PERIOD}"
+        f" FROM {table.core_name} AS t JOIN closing ON closing_row = t.rowid"
+        f" WHERE get_bit(getvariable('closing_bits'), {bit.format('t.rowid')}) = 1"
+    )
 
 
 def _filled_columns(connection: duckdb.DuckDBPyConnection, table: WarehouseTable) -> list[str]:
