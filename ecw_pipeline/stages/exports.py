@@ -171,8 +171,8 @@ def _kick_off(lake: Lake, client: BulkExportClient, export: Export) -> Export:
     if isinstance(state, Failed) and export.level == "group":
         # Some servers answer 401 for a group that they do not know.
         state = Failed(f"{state.reason} for Group {export.group_id}: check ECW_GROUP_ID")
+    _record(lake, export.export_id, state)  # a log that cannot be written costs no export
     tell_kick_off(lake, export, request, state)
-    _record(lake, export.export_id, state)
     return lake.ledger.export(export.export_id)
 
 
@@ -222,8 +222,8 @@ def _advance(lake: Lake, export_id: str) -> Export:
         if export.state == "requested":
             waiting = InProgress(export.status_url, export.progress, export.wait_seconds)
             state = client.poll(waiting)
-            tell_poll(lake, export, state)
             _record(lake, export_id, state)
+            tell_poll(lake, export, state)
             polled = lake.ledger.export(export_id)
             is_late = polled.is_open and _is_overdue(lake, polled, now)
             return _give_up(lake, client, polled) if is_late else polled
