@@ -1,7 +1,8 @@
 """The key a reference points to, in SQL: ``Patient/p1`` → ``p1``.
 
 Relative, absolute and versioned references have a key. A logical reference, a ``#contained`` one
-and a ``urn:`` have none that a table of resources would hold.
+and a ``urn:`` have none that a table of resources would hold. ``Type/id`` is taken as it is: there
+are servers whose ids break FHIR's rule for them, in resources and references alike.
 
 Source: SQL on FHIR 2.0, "getReferenceKey".
 """
