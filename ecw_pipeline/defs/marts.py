@@ -1,18 +1,17 @@
 """Assets of the marts: each one SQL file over `core`."""
 
-import re
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 
 import dagster as dg
 
 from ecw_pipeline.defs.failures import first_error, spoken_failures
 from ecw_pipeline.defs.partitions import ONE_RUN
-from ecw_pipeline.defs.resources import LakeResource
+from ecw_pipeline.defs.resources import LakeResource, WarehouseResource
 from ecw_pipeline.errors import EcwError
 from ecw_pipeline.marts.catalog import Mart
 from ecw_pipeline.stages.loading import build_marts
-
-_CORE_TABLE = re.compile(r"\bcore\.([a-z0-9_]+)")
+from ecw_pipeline.warehouse.mart_runner import complete_up_to
 
 
 def mart_assets(marts: Mapping[str, Mart], table_names: frozenset[str]) -> dg.AssetsDefinition:
@@ -26,15 +25,18 @@ def mart_assets(marts: Mapping[str, Mart], table_names: frozenset[str]) -> dg.As
         backfill_policy=ONE_RUN,
     )
     def build(
-        context: dg.AssetExecutionContext, lake: LakeResource
+        context: dg.AssetExecutionContext, lake: LakeResource, warehouse: WarehouseResource
     ) -> Iterator[dg.MaterializeResult[None]]:
         chosen = sorted(key.path[-1] for key in context.selected_asset_keys)
         errors: list[EcwError] = []
         with spoken_failures(context):
             rows = build_marts(lake.open(), [marts[name] for name in chosen], errors)
+        with warehouse.read() as connection:
+            ages = {name: complete_up_to(connection, name) for name in rows}
         for name, count in rows.items():
             yield dg.MaterializeResult(
-                asset_key=["marts", name], metadata={"dagster/row_count": count}
+                asset_key=["marts", name],
+                metadata={"dagster/row_count": count, **_completeness(ages[name])},
             )
         with spoken_failures(context):
             first_error(errors)
@@ -42,8 +44,15 @@ def mart_assets(marts: Mapping[str, Mart], table_names: frozenset[str]) -> dg.As
     return build
 
 
+def _completeness(instant: datetime | None) -> dict[str, dg.TimestampMetadataValue]:
+    """Empty for a mart that reads no resources."""
+    if instant is None:
+        return {}
+    return {"complete_up_to": dg.MetadataValue.timestamp(instant)}
+
+
 def _spec(mart: Mart, table_names: frozenset[str]) -> dg.AssetSpec:
-    read = sorted(set(_CORE_TABLE.findall(mart.sql)) & table_names)
+    read = sorted(mart.core_tables & table_names)
     return dg.AssetSpec(
         key=["marts", mart.name],
         deps=[dg.AssetKey(["core", name]) for name in read],

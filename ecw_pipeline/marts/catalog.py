@@ -1,8 +1,11 @@
 """Which marts there are: every SQL file here. Its first comment line is the question it answers."""
 
+import re
 from dataclasses import dataclass
 from importlib import resources as package_files
 from pathlib import Path
+
+_CORE_TABLE = re.compile(r"\bcore\.([a-z0-9_]+)")
 
 
 @dataclass(frozen=True)
@@ -12,6 +15,11 @@ class Mart:
     name: str
     question: str
     sql: str
+
+    @property
+    def core_tables(self) -> frozenset[str]:
+        """The tables of `core` that it reads."""
+        return frozenset(_CORE_TABLE.findall(self.sql))
 
 
 def built_in_marts() -> dict[str, Mart]:

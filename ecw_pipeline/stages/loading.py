@@ -19,7 +19,7 @@ from ecw_pipeline.stages.records import tell_of_files
 from ecw_pipeline.stages.tables import Table, tables_of, why_a_view_may_be_hidden
 from ecw_pipeline.warehouse import bookkeeping
 from ecw_pipeline.warehouse.database import read_published, transaction, working_warehouse
-from ecw_pipeline.warehouse.mart_runner import build_mart, mart_names
+from ecw_pipeline.warehouse.mart_runner import build_mart, mart_names, note_completeness
 from ecw_pipeline.warehouse.merge import Moved, fold, refold_table
 from ecw_pipeline.warehouse.publish import (
     forget_promise,
@@ -283,6 +283,8 @@ def replace_marts(lake: Lake, marts: Iterable[Mart], errors: list[EcwError]) -> 
         for mart in marts:
             try:
                 built[mart.name] = build_mart(connection, mart.name, mart.question, mart.sql)
+                read = [lake.tables[one] for one in mart.core_tables if one in lake.tables]
+                note_completeness(connection, mart.name, {one.resource_type for one in read})
             except UnsupportedViewError as error:
                 errors.append(error)
     return built

@@ -101,14 +101,28 @@ class Table:
             for c in self.compiled.columns
         ]
         columns = (_CONNECTION, *inner[:-1], _EXPORT, _FILE, inner[-1])
+        key = f"{snake_case(self.resource_type)}_id"
         return WarehouseTable(
             self.name,
             self.resource_type,
-            f"{snake_case(self.resource_type)}_id",
+            key,
             columns,
             self.description,
             self.fingerprint,
+            self._row_key(key),
         )
+
+    def _row_key(self, key: str) -> tuple[str, ...]:
+        """The resource, and in a table of repeats the positions and names of its elements.
+
+        A user's view need not say which of several repeats a row is from.
+        """
+        if self.is_main:
+            return "connection_id", key
+        if self.own:
+            return ()
+        told = [c.name for c in self.compiled.columns if c.path == "%rowIndex" or c.path[:1] == "'"]
+        return "connection_id", key, *told
 
     def flat_select(
         self, connection_id: str, export_id: str, source_file: str, screened: Path

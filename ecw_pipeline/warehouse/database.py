@@ -26,7 +26,7 @@ SESSION = "SET TimeZone = 'UTC'; SET enable_progress_bar = false"
 # be written twice that way.
 _WORKING_SESSION = f"{SESSION}; SET memory_limit = '900MB'"
 # Raised when the tables below change: an older working warehouse is then made anew from landing.
-LAYOUT = 2
+LAYOUT = 3
 
 _OPS = f"""
 CREATE SCHEMA core;
@@ -53,6 +53,10 @@ CREATE TABLE ops.table_state (
     table_name VARCHAR, fingerprint VARCHAR, is_stale BOOLEAN, reason VARCHAR);
 COMMENT ON TABLE ops.table_state IS
     'Which view each core table was built from, and whether it is behind';
+CREATE TABLE ops.mart (
+    mart_name VARCHAR, connection_id VARCHAR, complete_up_to TIMESTAMPTZ, limited_by VARCHAR);
+COMMENT ON TABLE ops.mart IS
+    'Up to which instant every type that a mart reads is loaded, and which type sets it';
 CREATE TABLE ops.load (
     export_id VARCHAR, connection_id VARCHAR, resource_type VARCHAR, transaction_time TIMESTAMPTZ,
     export_scope VARCHAR, proves_absence BOOLEAN, newest_at TIMESTAMPTZ,

@@ -1,5 +1,8 @@
 """Builds marts: each a query over the tables of `core`, kept as a table of `marts`."""
 
+from collections.abc import Collection
+from datetime import datetime
+
 import duckdb
 
 from ecw_pipeline.errors import UnsupportedViewError
@@ -30,6 +33,34 @@ def build_mart(connection: duckdb.DuckDBPyConnection, name: str, question: str, 
     connection.execute(f"COMMENT ON TABLE {table} IS {literal(question)}")
     counted = connection.execute(f"SELECT count(*) FROM {table}").fetchone()
     return int(counted[0]) if counted else 0
+
+
+def note_completeness(
+    connection: duckdb.DuckDBPyConnection, name: str, resource_types: Collection[str]
+) -> None:
+    """Say up to which instant all types that a mart reads are loaded, for each connection.
+
+    A type that a connection never brought says nothing: it may have none.
+    """
+    connection.execute("DELETE FROM ops.mart WHERE mart_name = ?", [name])
+    connection.execute(
+        """
+        INSERT INTO ops.mart
+        SELECT $name, connection_id, min(loaded_to), arg_min(resource_type, loaded_to)
+        FROM (SELECT connection_id, resource_type, max(transaction_time) AS loaded_to
+              FROM ops.load WHERE list_contains($types, resource_type)
+              GROUP BY ALL ORDER BY ALL)
+        GROUP BY connection_id
+        """,
+        {"name": name, "types": sorted(resource_types)},
+    )
+
+
+def complete_up_to(connection: duckdb.DuckDBPyConnection, name: str) -> datetime | None:
+    """The instant up to which a mart's inputs are loaded for every connection."""
+    query = "SELECT min(complete_up_to) FROM ops.mart WHERE mart_name = ?"
+    found = connection.execute(query, [name]).fetchone()
+    return found[0] if found else None
 
 
 def mart_names(connection: duckdb.DuckDBPyConnection) -> set[str]:

@@ -27,6 +27,7 @@ class WarehouseTable:
     """One table of `core` and `history`: one resource type's rows, or the repeats in them.
 
     ``key`` is the column with the resource's id. ``fingerprint`` changes with the view.
+    ``row_key`` tells its rows apart; empty where the view has nothing that does.
     """
 
     name: str
@@ -35,6 +36,20 @@ class WarehouseTable:
     columns: tuple[WarehouseColumn, ...]
     comment: str
     fingerprint: str
+    row_key: tuple[str, ...] = ()
+
+    @property
+    def references(self) -> dict[str, str]:
+        """The columns that hold the id of another resource, with SQL for its type."""
+        names = {column.name for column in self.columns}
+        kinds = {
+            name: identifier(f"{name.removesuffix('_id')}_type")
+            for name in names
+            if name.endswith("_id") and f"{name.removesuffix('_id')}_type" in names
+        }
+        compartments = {"patient_id": "'Patient'", "encounter_id": "'Encounter'"}
+        fixed = {n: kind for n, kind in compartments.items() if n in names and n != self.key}
+        return dict(sorted((fixed | kinds).items()))
 
     @property
     def core_name(self) -> str:

@@ -36,15 +36,16 @@ SUBSETTED = {
 SOURCE_FILE = "Patient/00000.ndjson"
 
 
-def _table(name: str, **columns: str) -> WarehouseTable:
+def _table(name: str, *keys: str, **columns: str) -> WarehouseTable:
     places = {"export_id": "VARCHAR", "source_file": "VARCHAR", "source_line": "BIGINT"}
     named = {"connection_id": "VARCHAR", "patient_id": "VARCHAR"} | columns | places
     listed = tuple(WarehouseColumn(n, t, f"the {n}") for n, t in named.items())
-    return WarehouseTable(name, "Patient", "patient_id", listed, f"the {name}s", "v1")
+    row_key = ("connection_id", "patient_id", *keys)
+    return WarehouseTable(name, "Patient", "patient_id", listed, f"the {name}s", "v1", row_key)
 
 
 PATIENT = _table("patient", family="VARCHAR", given="VARCHAR[]")
-NAME = _table("patient_name", ordinal="BIGINT", given="VARCHAR")
+NAME = _table("patient_name", "ordinal", ordinal="BIGINT", given="VARCHAR")
 _SELECTS = {
     "patient": "id AS patient_id, family, given",
     "patient_name": "id AS patient_id, unnest(range(len(given)::BIGINT)) + 1 AS ordinal,"
@@ -135,7 +136,8 @@ class Books:
         followers = [(table, self.flats[table.name]) for table in (PATIENT, NAME)]
         incoming = self._incoming(export)
         with transaction(self.connection):
-            announce_load(self.connection, incoming, {"lines_received": len(export.lines)})
+            counts = {"lines_received": len(export.lines), "lines_landed": len(export.readable)}
+            announce_load(self.connection, incoming, counts)
             self._tell_of_unreadable(export)
             return fold(self.connection, incoming, followers)
 
