@@ -1,6 +1,7 @@
 """Assets of the warehouse's tables. They are loaded together: an export is loaded whole."""
 
 from collections.abc import Iterator, Sequence
+from datetime import timedelta
 
 import dagster as dg
 
@@ -13,6 +14,11 @@ from ecw_pipeline.defs.resources import LakeResource, WarehouseResource
 from ecw_pipeline.stages.loading import Loaded, load_exports
 from ecw_pipeline.stages.tables import Table, why_uncompilable
 from ecw_pipeline.warehouse.inspection import TableFacts, table_facts
+
+# A load a day is what the schedule brings; after two days somebody has to look.
+FRESHNESS = dg.FreshnessPolicy.time_window(
+    warn_window=timedelta(hours=26), fail_window=timedelta(hours=50)
+)
 
 
 def core_assets(tables: Sequence[Table]) -> dg.AssetsDefinition:
@@ -51,6 +57,7 @@ def _spec(table: Table) -> dg.AssetSpec:
         description=described(table),
         code_version=table.fingerprint,
         kinds={"duckdb"},
+        freshness_policy=FRESHNESS,
         metadata={"view_definition": table.origin, **known},
     )
 
