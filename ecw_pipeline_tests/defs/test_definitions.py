@@ -69,13 +69,13 @@ def test_every_main_table_and_every_landed_type_has_a_check() -> None:
     assert {key for key in KEYS if key.startswith("raw/")} <= checked
 
 
-@pytest.mark.parametrize("settings", [{}, {"ECW_DATA": "/nowhere/at/all"}])
 def test_dagster_watches_the_freshness_of_every_table() -> None:
     watched = {key for key in GRAPH.get_all_asset_keys() if GRAPH.get(key).freshness_policy}
 
     assert watched == {dg.AssetKey(["core", name]) for name in TABLES}
 
 
+@pytest.mark.parametrize("settings", [{}, {"ECW_DATA": "/nowhere/at/all"}])
 def test_the_code_location_loads_without_network_and_settings(
     tmp_path: Path, settings: dict[str, str]
 ) -> None:
