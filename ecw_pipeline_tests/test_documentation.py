@@ -12,6 +12,9 @@ from ecw_pipeline.errors import EcwError
 from ecw_pipeline.marts.catalog import built_in_marts
 from ecw_pipeline.settings import ConnectionSettings, Settings
 from ecw_pipeline.sql_on_fhir.compiler import compile_view
+from ecw_pipeline.stages.tables import all_tables
+from ecw_pipeline.warehouse.database import working_warehouse
+from ecw_pipeline.warehouse.mart_runner import build_mart
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
@@ -19,8 +22,8 @@ PAGES = README + "".join(path.read_text("utf-8") for path in (ROOT / "docs").glo
 CODE_BLOCK = re.compile(r"```(\w*)\n(.*?)```", re.DOTALL)
 
 
-def blocks(language: str) -> list[str]:
-    return [text for name, text in CODE_BLOCK.findall(README) if name == language]
+def blocks(language: str, page: str = README) -> list[str]:
+    return [text for name, text in CODE_BLOCK.findall(page) if name == language]
 
 
 def test_every_setting_is_documented() -> None:
@@ -47,6 +50,22 @@ def test_the_marts_named_in_the_readme_exist() -> None:
 
     assert named
     assert named <= set(built_in_marts())
+
+
+def test_every_query_on_a_page_runs(tmp_path: Path) -> None:
+    with working_warehouse(tmp_path / "working.duckdb") as connection:
+        for table in all_tables(None).values():
+            for statement in table.in_warehouse.ddl():
+                connection.execute(statement)
+        for mart in built_in_marts().values():
+            build_mart(connection, mart.name, mart.question, mart.sql)
+        queries = [
+            one for text in blocks("sql", PAGES) for one in connection.extract_statements(text)
+        ]
+        for query in queries:
+            connection.execute(query)
+
+    assert len(queries) >= 3
 
 
 def test_the_view_in_the_readme_compiles() -> None:
