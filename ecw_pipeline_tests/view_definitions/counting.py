@@ -28,6 +28,28 @@ CHILD_ELEMENTS: dict[str, tuple[str, ...]] = {
     "care_plan_reference": (
         "addresses", "careTeam", "contributor", "basedOn", "partOf", "replaces", "supportingInfo",
     ),
+    "care_team_coding": ("category.coding", "reasonCode.coding", "participant.role.coding"),
+    "care_team_participant": ("participant",),
+    "care_team_reference": ("reasonReference", "managingOrganization"),
+    "charge_item_coding": (
+        "code.coding", "bodysite.coding", "reason.coding", "performer.function.coding",
+    ),
+    "charge_item_reference": (
+        "performer.actor", "service", "account", "partOf", "supportingInformation",
+    ),
+    "claim_coding": (
+        "type.coding", "subType.coding", "priority.coding", "fundsReserve.coding",
+        "item.productOrService.coding", "item.modifier.coding", "item.revenue.coding",
+        "diagnosis.diagnosisCodeableConcept.coding",
+        "procedure.procedureCodeableConcept.coding",
+    ),
+    "claim_diagnosis": ("diagnosis",),
+    "claim_item": ("item",),
+    "claim_reference": (
+        "insurance.coverage", "careTeam.provider", "diagnosis.diagnosisReference",
+        "procedure.procedureReference", "supportingInfo.valueReference", "item.encounter",
+        "related.claim",
+    ),
     "communication_coding": (
         "category.coding", "medium.coding", "topic.coding", "reasonCode.coding",
         "statusReason.coding",
@@ -44,6 +66,16 @@ CHILD_ELEMENTS: dict[str, tuple[str, ...]] = {
         "evidence.code.coding",
     ),
     "condition_reference": ("evidence.detail", "stage.assessment"),
+    "coverage_class": ("class",),
+    "coverage_coding": (
+        "type.coding", "relationship.coding", "class.type.coding",
+        "costToBeneficiary.type.coding",
+    ),
+    "coverage_reference": ("payor", "contract"),
+    "device_coding": (
+        "type.coding", "statusReason.coding", "safety.coding",
+        "specialization.systemType.coding",
+    ),
     "diagnostic_report_category": ("category",),
     "diagnostic_report_coding": ("code.coding", "category.coding", "conclusionCode.coding"),
     "diagnostic_report_presented_form": ("presentedForm",),
@@ -51,6 +83,14 @@ CHILD_ELEMENTS: dict[str, tuple[str, ...]] = {
         "basedOn", "performer", "resultsInterpreter", "specimen", "imagingStudy", "media.link",
     ),
     "diagnostic_report_result": ("result",),
+    "document_reference_coding": (
+        "type.coding", "category.coding", "securityLabel.coding", "context.event.coding",
+        "context.facilityType.coding", "context.practiceSetting.coding",
+    ),
+    "document_reference_content": ("content",),
+    "document_reference_reference": (
+        "author", "relatesTo.target", "context.encounter", "context.related",
+    ),
     "encounter_coding": (
         "class", "type.coding", "serviceType.coding", "priority.coding", "reasonCode.coding",
         "diagnosis.use.coding", "participant.type.coding", "hospitalization.admitSource.coding",
@@ -66,6 +106,11 @@ CHILD_ELEMENTS: dict[str, tuple[str, ...]] = {
         "reasonReference", "episodeOfCare", "basedOn", "appointment", "account",
     ),
     "encounter_type": ("type",),
+    "family_member_history_coding": (
+        "dataAbsentReason.coding", "relationship.coding", "sex.coding", "reasonCode.coding",
+        "condition.code.coding", "condition.outcome.coding",
+    ),
+    "family_member_history_condition": ("condition",),
     "goal_target": ("target",),
     "group_member": ("member",),
     "immunization_coding": (
@@ -76,6 +121,31 @@ CHILD_ELEMENTS: dict[str, tuple[str, ...]] = {
     "immunization_performer": ("performer",),
     "immunization_protocol": ("protocolApplied",),
     "immunization_reaction": ("reaction",),
+    "media_coding": (
+        "type.coding", "modality.coding", "view.coding", "reasonCode.coding",
+        "bodySite.coding",
+    ),
+    "medication_administration_coding": (
+        "statusReason.coding", "category.coding", "medicationCodeableConcept.coding",
+        "reasonCode.coding", "dosage.route.coding", "dosage.site.coding",
+        "dosage.method.coding",
+    ),
+    "medication_administration_reference": (
+        "performer.actor", "reasonReference", "device", "partOf", "supportingInformation",
+        "eventHistory",
+    ),
+    "medication_coding": ("code.coding", "form.coding", "ingredient.itemCodeableConcept.coding"),
+    "medication_dispense_coding": (
+        "category.coding", "statusReasonCodeableConcept.coding",
+        "medicationCodeableConcept.coding", "type.coding", "substitution.type.coding",
+        "substitution.reason.coding",
+    ),
+    "medication_dispense_dosage": ("dosageInstruction",),
+    "medication_dispense_reference": (
+        "performer.actor", "authorizingPrescription", "receiver", "supportingInformation",
+        "detectedIssue", "partOf", "substitution.responsibleParty",
+    ),
+    "medication_ingredient": ("ingredient",),
     "medication_request_coding": (
         "medicationCodeableConcept.coding", "category.coding", "reasonCode.coding",
         "statusReason.coding", "courseOfTherapyType.coding", "performerType.coding",
@@ -107,6 +177,8 @@ CHILD_ELEMENTS: dict[str, tuple[str, ...]] = {
     "patient_reference": ("generalPractitioner", "link.other"),
     "patient_telecom": ("telecom",),
     "practitioner_qualification": ("qualification",),
+    "practitioner_role_coding": ("code.coding", "specialty.coding"),
+    "practitioner_role_reference": ("location", "healthcareService", "endpoint"),
     "procedure_coding": (
         "code.coding", "category.coding", "statusReason.coding", "reasonCode.coding",
         "bodySite.coding", "outcome.coding", "complication.coding", "followUp.coding",
@@ -116,6 +188,25 @@ CHILD_ELEMENTS: dict[str, tuple[str, ...]] = {
     "procedure_reference": (
         "reasonReference", "report", "basedOn", "partOf", "complicationDetail", "usedReference",
         "focalDevice.manipulated",
+    ),
+    "provenance_agent": ("agent",),
+    "provenance_reference": ("target", "entity.what"),
+    "questionnaire_response_answer": ("item+.answer",),
+    "questionnaire_response_item": ("item+",),
+    "questionnaire_response_reference": ("basedOn", "partOf"),
+    "related_person_coding": ("relationship.coding", "communication.language.coding"),
+    "service_request_coding": (
+        "category.coding", "code.coding", "orderDetail.coding",
+        "asNeededCodeableConcept.coding", "performerType.coding", "locationCode.coding",
+        "reasonCode.coding", "bodySite.coding",
+    ),
+    "service_request_reference": (
+        "basedOn", "replaces", "performer", "locationReference", "reasonReference",
+        "insurance", "supportingInfo", "specimen", "relevantHistory",
+    ),
+    "specimen_coding": (
+        "type.coding", "condition.coding", "collection.method.coding",
+        "collection.bodySite.coding", "container.type.coding",
     ),
     "task_coding": (
         "code.coding", "statusReason.coding", "businessStatus.coding", "reasonCode.coding",
@@ -138,9 +229,17 @@ def rows_owed(table: str, resource: Mapping[str, Any]) -> int:
 
 
 def items_at(item: Any, keys: list[str]) -> Iterator[Any]:
-    """The items below some keys; ``extension=name`` keeps the extensions of that name."""
+    """The items below some keys; ``extension=name`` keeps the extensions of that name, and
+    ``item+`` goes on to the items of items, and of their answers.
+    """
     if not keys:
         yield item
+        return
+    if keys[0] == "item+":
+        for holder in (item, *item.get("answer", [])):
+            for inner in holder.get("item", []):
+                yield from items_at(inner, keys[1:])
+                yield from items_at(inner, keys)
         return
     key, _, kept = keys[0].partition("=")
     found = item.get(key, [])
