@@ -11,7 +11,19 @@ from pathlib import Path
 
 import typer
 
-from ecw_pipeline.cli import demo, dev, doctor, export, keys, query, rebuild, sandbox, status, view
+from ecw_pipeline.cli import (
+    demo,
+    dev,
+    doctor,
+    export,
+    keys,
+    query,
+    rebuild,
+    resource,
+    sandbox,
+    status,
+    view,
+)
 from ecw_pipeline.errors import EcwError
 from ecw_pipeline.files import machine_error
 
@@ -22,7 +34,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
-for group in (demo, sandbox, dev, doctor, keys, export, status, query, rebuild, view):
+for group in (demo, sandbox, dev, doctor, keys, export, status, query, resource, rebuild, view):
     group.add_to(app)
 
 # What typer makes of Ctrl-C.

@@ -5,20 +5,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ecw_pipeline.errors import BadDataError, EcwError
-from ecw_pipeline.fhir.instants import parse_instant
+from ecw_pipeline.cli.instants import instant
+from ecw_pipeline.errors import EcwError
 
 if TYPE_CHECKING:
     from ecw_pipeline.ledger import Export
     from ecw_pipeline.stages.lake import Lake
-
-
-def _instant(text: str) -> datetime:
-    """Read an instant, or a day as its first moment."""
-    try:
-        return parse_instant(text if "T" in text else f"{text}T00:00:00Z")
-    except BadDataError as error:
-        raise typer.BadParameter(error.message) from error
 
 
 def add_to(app: typer.Typer) -> None:
@@ -31,7 +23,7 @@ def run(
     since: Annotated[
         datetime | None,
         typer.Option(
-            parser=_instant,
+            parser=instant,
             metavar="INSTANT",
             help="Ask for the changes since then, 2026-01-31 or 2026-01-31T12:00:00Z.",
         ),
