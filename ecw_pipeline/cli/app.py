@@ -22,6 +22,7 @@ from ecw_pipeline.cli import (
     resource,
     sandbox,
     status,
+    unload,
     view,
 )
 from ecw_pipeline.errors import EcwError
@@ -34,7 +35,21 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
-for group in (demo, sandbox, dev, doctor, keys, export, status, query, resource, rebuild, view):
+GROUPS = (
+    demo,
+    sandbox,
+    dev,
+    doctor,
+    keys,
+    export,
+    status,
+    query,
+    resource,
+    unload,
+    rebuild,
+    view,
+)
+for group in GROUPS:
     group.add_to(app)
 
 # What typer makes of Ctrl-C.
