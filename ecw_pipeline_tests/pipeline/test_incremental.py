@@ -6,10 +6,16 @@ from typing import Any
 
 import pytest
 
+from ecw_pipeline.sandbox.population.world import RESOURCE_TYPES
 from ecw_pipeline.stages.tables import all_tables
 from ecw_pipeline_tests.pipeline.harness import Site, site, table_dump
 
-MAIN_TABLES = {t.resource_type: t.name for t in all_tables(None).values() if t.is_main}
+# The main tables of what the sandbox has.
+MAIN_TABLES = {
+    table.resource_type: table.name
+    for table in all_tables(None).values()
+    if table.is_main and table.resource_type in RESOURCE_TYPES
+}
 Resources = dict[str, list[tuple[str, str]]]
 
 

@@ -2,7 +2,7 @@
 
 FAMILY_NAMES = (
     "Testerman", "Sampleton", "Mockford", "Fakename", "Placeholder", "Dummyson", "Exampleby",
-    "Fixtura", "Stubbins", "Specimen", "Demoson", "Trialman", "Ficción", "Muñeco", "Prøve",
+    "Fixtura", "Stubbins", "Mockett", "Demoson", "Trialman", "Ficción", "Muñeco", "Prøve",
     "Müster", "Příklad", "Šablona", "O'Nobody", "van der Proef", "Exemplarová", "Données",
     "Örnek", "Łukaszeński-Próba",
 )  # fmt: skip
