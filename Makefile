@@ -11,7 +11,7 @@ export DAGSTER_HOME ?= $(CURDIR)
 export ECW_DATA ?= $(CURDIR)/data
 export ECW_DAGSTER_STORAGE ?= $(ECW_DATA)/dagster
 
-.PHONY: help setup demo dev test golden format lint types soak lock clean
+.PHONY: help setup demo dev test docs golden format lint types soak lock clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -48,6 +48,9 @@ lint: setup
 
 types: setup
 	@$(BIN)/mypy
+
+docs: setup  ## Rewrite docs/tables.md and docs/tables.html after a change of views or marts
+	@$(BIN)/python -m ecw_pipeline.dictionary docs
 
 golden: setup  ## Rewrite the golden SQL after a wanted change of the compiler
 	@$(BIN)/python -m ecw_pipeline_tests.sql_on_fhir.golden_sql

@@ -1,0 +1,89 @@
+"""What the dictionary says: every table with its columns and keys, and how tables hang together."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from ecw_pipeline.fhir.resource_types import snake_case
+from ecw_pipeline.marts.catalog import Mart
+from ecw_pipeline.stages.tables import Table
+
+# eClinicalWorks offers these too; they hold nothing that a table of rows would tell.
+LANDED_ONLY = ("Basic", "Binary", "OperationDefinition", "Questionnaire")
+_TARGET = re.compile(r"getReferenceKey\((\w+)\)")
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: its SQL type, what it means, and the FHIRPath it is from."""
+
+    name: str
+    type: str
+    comment: str
+    path: str = ""
+    refers_to: str = ""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One table of `core` (with its twin in `history`), or one mart."""
+
+    schema: str
+    name: str
+    title: str
+    description: str
+    resource: str = ""
+    key: tuple[str, ...] = ()
+    columns: tuple[Column, ...] = ()
+    reads: tuple[str, ...] = ()
+
+    @property
+    def full_name(self) -> str:
+        return f"{self.schema}.{self.name}"
+
+
+def entries(tables: Mapping[str, Table], marts: Mapping[str, Mart]) -> list[Entry]:
+    """The tables by resource type, each type's main table first; then the marts."""
+    in_order = sorted(tables.values(), key=lambda t: (t.resource_type, not t.is_main, t.name))
+    main_tables = {t.resource_type: t.name for t in in_order if t.is_main}
+    described = [_of_table(table, main_tables) for table in in_order]
+    return described + [_of_mart(mart) for mart in marts.values()]
+
+
+def _of_table(table: Table, main_tables: Mapping[str, str]) -> Entry:
+    paths = {column.name: column.path for column in table.compiled.columns}
+    columns = tuple(
+        Column(c.name, c.sql_type, c.comment, path, _target(c.name, path, table, main_tables))
+        for c in table.in_warehouse.columns
+        for path in [paths.get(c.name, "")]
+    )
+    title = str(table.view.get("title", table.name))
+    kind, key = table.resource_type, table.in_warehouse.row_key
+    return Entry("core", table.name, title, table.description, kind, key, columns)
+
+
+def _target(name: str, path: str, table: Table, main_tables: Mapping[str, str]) -> str:
+    """The main table that a column's ids are of, where the view says which."""
+    if not table.is_main and name == f"{snake_case(table.resource_type)}_id":
+        return main_tables.get(table.resource_type, "")
+    found = _TARGET.search(path)
+    return main_tables.get(found[1], "") if found else ""
+
+
+def _of_mart(mart: Mart) -> Entry:
+    header = [line[2:].strip() for line in mart.sql.splitlines() if line.startswith("--")]
+    about = " ".join(header[1:])
+    return Entry("marts", mart.name, mart.question, about, reads=tuple(sorted(mart.core_tables)))
+
+
+def as_data(found: Iterable[Entry]) -> list[dict[str, Any]]:
+    """The entries as JSON has them, without what is empty."""
+    return [_told(asdict(one)) for one in found]
+
+
+def _told(item: dict[str, Any]) -> dict[str, Any]:
+    told = {name: value for name, value in item.items() if value}
+    if "columns" in told:
+        told["columns"] = [_told(column) for column in told["columns"]]
+    return told
