@@ -1,0 +1,33 @@
+-- How many encounters are there, by month, class and practitioner?
+-- Grain: one row per connection, month, class and practitioner. Key: (connection_id, month, class,
+-- practitioner_id).
+-- encounters took place, or take place now; the other counts are beside them. FHIR R4 knows no
+-- missed encounter: no_shows are those whose status says noshow in spite of it, and cancelled ones
+-- may hold others. no_show_share and cancelled_share are of all that were to take place and whose
+-- time has come. The month is that of the start as the practice's server wrote it, in its own time
+-- zone. Entered in error: left out.
+SELECT
+    connection_id,
+    try_cast(left(period_start, 7) || '-01' AS DATE) AS month,
+    coalesce(class_code, 'unknown') AS class,
+    practitioner_id,
+    any_value(participant_display) FILTER (participant_id = practitioner_id) AS practitioner,
+    count(*) FILTER (took_place) AS encounters,
+    count(*) FILTER (took_place AND is_telehealth) AS telehealth_encounters,
+    round(telehealth_encounters / nullif(encounters, 0), 4) AS telehealth_share,
+    count(*) FILTER (status = 'planned') AS planned,
+    count(*) FILTER (status = 'cancelled') AS cancelled,
+    count(*) FILTER (status = 'noshow') AS no_shows,
+    round(cancelled / nullif(encounters + cancelled + no_shows, 0), 4) AS cancelled_share,
+    round(no_shows / nullif(encounters + cancelled + no_shows, 0), 4) AS no_show_share,
+    count(DISTINCT patient_id) FILTER (took_place) AS patients
+FROM (
+    SELECT
+        *,
+        coalesce(status, '') NOT IN ('planned', 'cancelled', 'noshow', 'entered-in-error')
+            AS took_place
+    FROM core.encounter
+    WHERE status IS DISTINCT FROM 'entered-in-error'
+)
+GROUP BY connection_id, month, class, practitioner_id
+ORDER BY connection_id, month DESC NULLS LAST, class, practitioner_id

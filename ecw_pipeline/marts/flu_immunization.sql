@@ -1,0 +1,56 @@
+-- Who was immunised against influenza, by season and age?
+-- Grain: one row per connection, season and age band. Key: (connection_id, season, age_band).
+-- A season runs from July to June and is named after both years. Counted are patients of the list as
+-- it is now, born six months or more before the season's October, not known to have died before the
+-- season. Age is on that first of October. Immunised: a completed immunisation of a CVX code of
+-- seasonal influenza in the season. Seasons are those in which the practice gave any, up to the
+-- newest export. What other places gave is missing, unless it was recorded here.
+WITH given AS (
+    SELECT DISTINCT
+        connection_id,
+        patient_id,
+        year(occurrence_at - INTERVAL 6 MONTH) AS season_year
+    FROM core.immunization
+    WHERE status = 'completed'
+        AND cvx_code IN (
+            '15', '16', '88', '111', '135', '140', '141', '144', '149', '150', '151', '153', '155',
+            '158', '161', '166', '168', '171', '185', '186', '194', '197', '200', '201', '202',
+            '205', '231', '320', '333')
+        AND occurrence_at BETWEEN TIMESTAMPTZ '1950-01-01 00:00:00+00' AND (
+            SELECT max(transaction_time) FROM ops.load)
+        AND patient_id IS NOT NULL
+),
+season AS (
+    SELECT DISTINCT connection_id, season_year, make_date(season_year, 10, 1) AS reference_day
+    FROM given
+),
+eligible AS (
+    SELECT
+        s.connection_id,
+        s.season_year,
+        p.patient_id,
+        date_sub('year', p.born_on, s.reference_day) AS age
+    FROM season AS s
+    JOIN core.patient AS p USING (connection_id)
+    WHERE p.born_on <= s.reference_day - INTERVAL 6 MONTH
+        AND p.born_on > s.reference_day - INTERVAL 130 YEAR
+        AND (p.deceased_at IS NULL OR p.deceased_at >= make_date(s.season_year, 7, 1))
+        AND NOT (p.is_deceased AND p.deceased_at IS NULL)
+)
+SELECT
+    e.connection_id,
+    e.season_year || '/' || (e.season_year + 1) AS season,
+    CASE
+        WHEN e.age < 5 THEN '0-4'
+        WHEN e.age < 18 THEN '5-17'
+        WHEN e.age < 50 THEN '18-49'
+        WHEN e.age < 65 THEN '50-64'
+        ELSE '65+'
+    END AS age_band,
+    count(*) AS patients,
+    count(g.patient_id) AS immunized,
+    round(count(g.patient_id) / count(*), 4) AS immunized_share
+FROM eligible AS e
+LEFT JOIN given AS g USING (connection_id, patient_id, season_year)
+GROUP BY e.connection_id, e.season_year, age_band
+ORDER BY e.connection_id, e.season_year DESC, min(e.age)

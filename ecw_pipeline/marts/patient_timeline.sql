@@ -1,0 +1,61 @@
+-- What happened to each patient, in order?
+-- Grain: one row per event of a patient. Key: (connection_id, resource_type, resource_id).
+-- Events: encounters, problems, results and vital signs, prescriptions, immunisations, procedures,
+-- reports, allergies and messages that are dated and not entered in error. happened_at is when it
+-- was true of the patient (start, onset, effective time), else when it was recorded.
+SELECT
+    connection_id,
+    patient_id,
+    happened_at,
+    resource_type,
+    resource_id,
+    what,
+    detail
+FROM (
+    SELECT connection_id, patient_id, period_start_at AS happened_at, 'Encounter' AS resource_type,
+        encounter_id AS resource_id,
+        coalesce(type_text, type_display, class_display, class_code) AS what, status AS detail
+    FROM core.encounter
+    UNION ALL
+    SELECT connection_id, patient_id, coalesce(onset_at, recorded_at), 'Condition', condition_id,
+        coalesce(code_text, code_display, code),
+        CASE WHEN verification_status_code = 'entered-in-error' THEN verification_status_code
+            ELSE clinical_status_code END
+    FROM core.condition
+    UNION ALL
+    SELECT connection_id, patient_id, coalesce(effective_at, issued_at), 'Observation',
+        observation_id, coalesce(code_text, code_display, code),
+        CASE WHEN status = 'entered-in-error' THEN status
+            ELSE coalesce(value_quantity_text || coalesce(' ' || value_unit, ''), value_string,
+                status) END
+    FROM core.observation
+    UNION ALL
+    SELECT connection_id, patient_id, authored_at, 'MedicationRequest', medication_request_id,
+        coalesce(medication_text, medication_display, medication_reference_display), status
+    FROM core.medication_request
+    UNION ALL
+    SELECT connection_id, patient_id, coalesce(occurrence_at, recorded_at), 'Immunization',
+        immunization_id, coalesce(vaccine_text, vaccine_display, vaccine_code), status
+    FROM core.immunization
+    UNION ALL
+    SELECT connection_id, patient_id, performed_at, 'Procedure', procedure_id,
+        coalesce(code_text, code_display, code), status
+    FROM core.procedure
+    UNION ALL
+    SELECT connection_id, patient_id, coalesce(effective_at, issued_at), 'DiagnosticReport',
+        diagnostic_report_id, coalesce(code_text, code_display, code), status
+    FROM core.diagnostic_report
+    UNION ALL
+    SELECT connection_id, patient_id, coalesce(onset_at, recorded_at), 'AllergyIntolerance',
+        allergy_intolerance_id, coalesce(code_text, code_display, code),
+        CASE WHEN verification_status_code = 'entered-in-error' THEN verification_status_code
+            ELSE criticality END
+    FROM core.allergy_intolerance
+    UNION ALL
+    SELECT connection_id, patient_id, sent_at, 'Communication', communication_id, NULL, status
+    FROM core.communication
+)
+WHERE happened_at IS NOT NULL
+    AND patient_id IS NOT NULL
+    AND detail IS DISTINCT FROM 'entered-in-error'
+ORDER BY connection_id, patient_id, happened_at, resource_type, resource_id

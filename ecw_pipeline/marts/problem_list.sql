@@ -1,0 +1,25 @@
+-- Which problems does each patient have now?
+-- Grain: one row per active condition of a patient. Key: (connection_id, condition_id).
+-- Active: clinical status active, recurrence or relapse, or none given; not refuted and not entered
+-- in error; without an abatement. since is the onset, else the day it was recorded. The same problem
+-- may be there more than once, as the practice recorded it: repeats counts the patient's active
+-- conditions of the same code.
+SELECT
+    connection_id,
+    condition_id,
+    patient_id,
+    coalesce(icd10_code, snomed_code, code) AS code,
+    coalesce(code_text, code_display) AS problem,
+    category_code AS category,
+    severity_display AS severity,
+    verification_status_code AS verification_status,
+    coalesce(onset_at, recorded_at) AS since,
+    count(*) OVER (
+        PARTITION BY connection_id, patient_id, coalesce(icd10_code, snomed_code, code, condition_id)
+    ) AS repeats
+FROM core.condition
+WHERE coalesce(clinical_status_code, 'active') IN ('active', 'recurrence', 'relapse')
+    AND coalesce(verification_status_code, '') NOT IN ('refuted', 'entered-in-error')
+    AND abatement_at IS NULL
+    AND patient_id IS NOT NULL
+ORDER BY connection_id, patient_id, since DESC NULLS LAST, condition_id

@@ -1,0 +1,172 @@
+"""Marts that count a practice's patients and visits: rates, by month, season or year."""
+
+from datetime import date
+from typing import Any
+
+import pytest
+
+from ecw_pipeline_tests.marts.warehouse import PRACTICE, Warehouse
+
+
+def visit(key: str, **more: Any) -> dict[str, Any]:
+    return {
+        "encounter_id": key,
+        "patient_id": "ann",
+        "status": "finished",
+        "class_code": "AMB",
+        "period_start": "2024-01-05T10:00:00Z",
+        "period_start_at": "2024-01-05T10:00:00Z",
+        "practitioner_id": "dr1",
+        "participant_id": "dr1",
+        "participant_display": "Dr One",
+        "is_telehealth": False,
+        **more,
+    }
+
+
+def person(key: str, born_on: str | None = "1960-01-01", **more: Any) -> dict[str, Any]:
+    return {"patient_id": key, "born_on": born_on, "is_deceased": False, **more}
+
+
+def test_visits_are_counted_by_what_became_of_them(warehouse: Warehouse) -> None:
+    warehouse.add(
+        "core.encounter",
+        visit("e1"),
+        visit("e2", is_telehealth=True, patient_id="bob"),
+        visit("e3", status="cancelled"),
+        visit("e4", status="noshow"),
+        visit("e5", status="planned"),
+        visit("e6", status="entered-in-error"),
+        visit("e7", class_code=None, period_start=None, practitioner_id=None),
+    )
+
+    assert warehouse.mart("encounters_by_month") == [
+        (
+            *(PRACTICE, date(2024, 1, 1), "AMB", "dr1", "Dr One"),
+            *(2, 1, 0.5, 1, 1, 1, 0.25, 0.25, 2),
+        ),
+        (PRACTICE, None, "unknown", None, None, 1, 0, 0.0, 0, 0, 0, 0.0, 0.0, 1),
+    ]
+
+
+def test_a_flu_season_counts_who_could_be_immunised_in_it(warehouse: Warehouse) -> None:
+    warehouse.exported("Immunization", "2024-03-01T00:00:00Z")
+    warehouse.add(
+        "core.patient",
+        person("ann", "1950-10-01"),  # 73 on the day
+        person("bob", "1950-10-02"),
+        person("cyd", "2023-05-01"),  # too young that October
+        person("dan", "2023-04-01"),
+        person("eve", "1980-01-01", deceased_at="2023-06-30T00:00:00Z", is_deceased=True),
+        person("fay", "1980-01-01", deceased_at="2023-07-01T00:00:00Z", is_deceased=True),
+        person("gus", "1980-01-01", is_deceased=True),
+        person("hal", None),
+        person("ida", "0001-01-01"),
+    )
+    given = {"status": "completed", "cvx_code": "150", "occurrence_at": "2023-07-01T00:00:00Z"}
+    warehouse.add(
+        "core.immunization",
+        {**given, "patient_id": "ann"},
+        {**given, "patient_id": "ann", "occurrence_at": "2024-02-29T00:00:00Z"},  # counts once
+        {**given, "patient_id": "bob", "status": "not-done"},
+        {**given, "patient_id": "fay", "cvx_code": "08"},
+        {**given, "patient_id": "dan", "occurrence_at": "9999-01-01T00:00:00Z"},
+    )
+
+    assert warehouse.mart("flu_immunization") == [
+        (PRACTICE, "2023/2024", "0-4", 1, 0, 0.0),
+        (PRACTICE, "2023/2024", "18-49", 1, 0, 0.0),
+        (PRACTICE, "2023/2024", "65+", 2, 1, 0.5),
+    ]
+
+
+def hba1c(patient: str, value: float, at: str, **more: Any) -> dict[str, Any]:
+    return {
+        "observation_id": f"{patient}-{at}",
+        "patient_id": patient,
+        "status": "final",
+        "loinc_code": "4548-4",
+        "value_quantity": value,
+        "effective_at": at,
+        **more,
+    }
+
+
+def test_poor_control_is_a_latest_hba1c_above_nine_or_none_at_all(warehouse: Warehouse) -> None:
+    warehouse.exported("Observation", "2024-06-01T00:00:00Z")
+    everybody = ("ann", "bob", "cyd", "dan")
+    warehouse.add("core.patient", *map(person, everybody))
+    warehouse.add(
+        "core.condition",
+        *({"patient_id": p, "icd10_code": "E11.9", "condition_id": p} for p in everybody),
+        {"patient_id": "ann", "icd10_code": "E10.1", "condition_id": "again"},
+    )
+    warehouse.add("core.encounter", *(visit(f"e-{p}", patient_id=p) for p in everybody))
+    warehouse.add(
+        "core.observation",
+        hba1c("ann", 9.5, "2024-01-01T00:00:00Z"),
+        hba1c("ann", 7.0, "2024-02-01T00:00:00Z"),
+        hba1c("bob", 9.1, "2024-02-01T00:00:00Z"),
+        hba1c("cyd", 7.0, "2023-12-31T00:00:00Z"),  # of the year before: not tested
+        hba1c("dan", 60, "2024-02-01T00:00:00Z", value_unit_code="mmol/mol"),  # 7.64 %
+    )
+
+    assert warehouse.mart("hba1c_control") == [(PRACTICE, 2024, 4, 3, 2, 0.5)]
+
+
+@pytest.mark.parametrize(
+    ("patient", "condition", "encounter"),
+    [
+        (person("ann", "2007-01-01"), {}, {}),  # 17 at the year's end
+        (person("ann", "1948-12-31"), {}, {}),  # 76
+        (person("ann", None), {}, {}),
+        (person("ann", is_deceased=True), {}, {}),
+        (person("ann"), {"icd10_code": "E78.5"}, {}),
+        (person("ann"), {"clinical_status_code": "resolved"}, {}),
+        (person("ann"), {"verification_status_code": "refuted"}, {}),
+        (person("ann"), {}, {"status": "cancelled"}),
+        (person("ann"), {}, {"period_start_at": "2023-12-31T23:00:00Z"}),
+    ],
+)
+def test_who_is_not_in_the_denominator(
+    warehouse: Warehouse,
+    patient: dict[str, Any],
+    condition: dict[str, Any],
+    encounter: dict[str, Any],
+) -> None:
+    warehouse.exported("Observation", "2024-06-01T00:00:00Z")
+    warehouse.add("core.patient", patient)
+    warehouse.add("core.condition", {"patient_id": "ann", "icd10_code": "E11.9", **condition})
+    warehouse.add("core.encounter", visit("e1", **encounter))
+
+    assert warehouse.mart("hba1c_control") == []
+
+
+def test_a_care_plan_is_as_far_as_its_activities_and_goals(warehouse: Warehouse) -> None:
+    warehouse.exported("CarePlan", "2024-03-01T00:00:00Z")
+    warehouse.add(
+        "core.care_plan",
+        {"care_plan_id": "p1", "status": "active", "period_end_at": "2024-02-01T00:00:00Z"},
+        {"care_plan_id": "p2", "status": "completed", "period_end_at": "2024-02-01T00:00:00Z"},
+        {"care_plan_id": "p3", "status": "entered-in-error"},
+    )
+    states = ("completed", "completed", "in-progress", "not-started", None, "cancelled")
+    warehouse.add(
+        "core.care_plan_activity", *({"care_plan_id": "p1", "status": one} for one in states)
+    )
+    goals = [{"care_plan_id": "p1", "goal_id": one} for one in ("g1", "g2", "gone")]
+    warehouse.add("core.care_plan_goal", *goals)
+    warehouse.add(
+        "core.goal",
+        {"goal_id": "g1", "achievement_status_code": "achieved"},
+        {"goal_id": "g2", "achievement_status_code": "worsening"},
+    )
+
+    columns = (
+        "care_plan_id, is_overdue, activities, completed, under_way, not_started, completed_share,"
+        " goals, goals_achieved"
+    )
+    assert warehouse.mart("care_plan_progress", columns) == [
+        ("p1", True, 5, 2, 1, 1, 0.4, 3, 1),
+        ("p2", False, 0, 0, 0, 0, None, 0, 0),
+    ]
