@@ -191,3 +191,49 @@ def test_a_timeline_is_in_order_and_without_what_has_no_date_or_was_a_mistake(
         ("e1", "AMB", None),
         ("c1", "diabetes", "active"),
     ]
+
+
+def test_a_summary_is_one_row_even_of_a_patient_of_whom_little_is_known(
+    warehouse: Warehouse,
+) -> None:
+    warehouse.exported("Patient", "2024-03-01T00:00:00Z")
+    warehouse.add(
+        "core.patient",
+        {"patient_id": "ann", "born_on": "1960-03-01", "is_deceased": False},
+        {"patient_id": "bob", "born_on": "1960-03-02", "is_deceased": True},
+        {"patient_id": "cyd", "is_deceased": False},
+    )
+    times = {"e1": "2024-01-01", "e2": "2024-02-01", "e3": "2024-04-01", "e4": "2024-05-01"}
+    states = {"e1": "finished", "e2": "cancelled", "e3": "planned", "e4": "planned"}
+    warehouse.add(
+        "core.encounter",
+        *(
+            {"encounter_id": key, "patient_id": "ann", "status": states[key], "period_start_at": at}
+            for key, at in times.items()
+        ),
+    )
+    warehouse.add("core.condition", problem("c1"), problem("c2", clinical_status_code="resolved"))
+    warehouse.add("core.allergy_intolerance", allergy("a1"), allergy("a2", code="716186003"))
+    warehouse.add(
+        "core.medication_request", prescription("m1"), prescription("m2", status="stopped")
+    )
+    result = {"patient_id": "ann", "loinc_code": "4548-4", "status": "final"}
+    warehouse.add(
+        "core.observation",
+        {**result, "observation_id": "o1", "value_quantity": 8, "effective_at": "2024-01-01"},
+        {**result, "observation_id": "o2", "value_quantity": 7, "effective_at": "2024-02-01"},
+        {**result, "observation_id": "o3", "value_quantity": 6, "effective_at": None},
+    )
+
+    columns = (
+        "patient_id, age, last_visit_at, next_visit_at, problems, allergies, prescriptions,"
+        " hba1c_percent"
+    )
+    assert warehouse.mart("patient_summary", columns) == [
+        (
+            *("ann", 64, datetime(2024, 1, 1, tzinfo=UTC), datetime(2024, 4, 1, tzinfo=UTC)),
+            *(1, 1, 1, 7.0),
+        ),
+        ("bob", None, None, None, 0, 0, 0, None),
+        ("cyd", None, None, None, 0, 0, 0, None),
+    ]

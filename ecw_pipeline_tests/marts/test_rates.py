@@ -142,6 +142,47 @@ def test_who_is_not_in_the_denominator(
     assert warehouse.mart("hba1c_control") == []
 
 
+def pressure(patient: str, day: int, side: str, mm_hg: float, hour: int = 9) -> dict[str, Any]:
+    at = f"2024-02-{day:02d}T{hour:02d}:00:00Z"
+    return hba1c(patient, mm_hg, at, loinc_code=side, observation_id=f"{patient}{day}{side}{hour}")
+
+
+def test_control_is_judged_by_the_lowest_values_of_the_latest_day(warehouse: Warehouse) -> None:
+    warehouse.exported("Observation", "2024-06-01T00:00:00Z")
+    everybody = ("ann", "bob", "cyd", "dan", "eve")
+    warehouse.add("core.patient", *map(person, everybody), person("fay", "1930-01-01"))
+    warehouse.add(
+        "core.condition",
+        *({"patient_id": p, "icd10_code": "I10", "condition_id": p} for p in (*everybody, "fay")),
+    )
+    warehouse.add("core.encounter", *(visit(f"e-{p}", patient_id=p) for p in (*everybody, "fay")))
+    warehouse.add(
+        "core.observation",
+        # Ann: of two readings of a day the lowest of each side.
+        pressure("ann", 2, "8480-6", 150),
+        pressure("ann", 2, "8462-4", 80),
+        pressure("ann", 2, "8480-6", 139, hour=10),
+        pressure("ann", 2, "8462-4", 95, hour=10),
+        # Bob was in control once, but not on the latest day; half a reading is none.
+        pressure("bob", 1, "8480-6", 120),
+        pressure("bob", 1, "8462-4", 70),
+        pressure("bob", 2, "8480-6", 140),
+        pressure("bob", 2, "8462-4", 70),
+        pressure("bob", 3, "8480-6", 120),
+        # Cyd's is in the parts of one observation; Dan's of the year before; Eve has none.
+        hba1c("cyd", 0, "2024-02-01T00:00:00Z", loinc_code="85354-9", value_quantity=None),
+        hba1c("dan", 120, "2023-12-31T09:00:00Z", loinc_code="8480-6"),
+    )
+    panel = {"observation_id": "cyd-2024-02-01T00:00:00Z"}
+    warehouse.add(
+        "core.observation_component",
+        {**panel, "code": "8480-6", "value_quantity": 120},
+        {**panel, "code": "8462-4", "value_quantity": 70},
+    )
+
+    assert warehouse.mart("blood_pressure_control") == [(PRACTICE, 2024, 5, 3, 2, 0.4)]
+
+
 def test_a_care_plan_is_as_far_as_its_activities_and_goals(warehouse: Warehouse) -> None:
     warehouse.exported("CarePlan", "2024-03-01T00:00:00Z")
     warehouse.add(

@@ -1,0 +1,82 @@
+-- Of the patients with hypertension, how many are in control of their blood pressure?
+-- Grain: one row per connection and measurement year. Key: (connection_id, measurement_year).
+-- The year is that of the connection's newest export; readings count from its first day to the
+-- export. denominator: patients aged 18 to 85 at the year's end, not known to have died, with an
+-- active essential hypertension (ICD-10-CM I10, or SNOMED CT 38341003 or 59621000) and an encounter
+-- that took place in the year. controlled: on the latest day with a reading, the lowest systolic
+-- value is below 140 and the lowest diastolic below 90 mm[Hg], as CMS165 has it; a patient without
+-- a reading is not in control. The day is that of UTC. Pregnancy, dialysis, hospice and frailty are
+-- not excluded: this approximates CMS165; it is no certified measure.
+WITH period AS (
+    SELECT
+        connection_id,
+        year(max(transaction_time)) AS measurement_year,
+        make_date(year(max(transaction_time)), 1, 1) AS first_day,
+        make_date(year(max(transaction_time)), 12, 31) AS last_day
+    FROM ops.load
+    GROUP BY ALL
+),
+denominator AS (
+    SELECT p.connection_id, p.patient_id, m.measurement_year
+    FROM core.patient AS p
+    JOIN period AS m USING (connection_id)
+    SEMI JOIN (
+        SELECT connection_id, patient_id
+        FROM core.condition
+        WHERE (left(icd10_code, 3) = 'I10' OR snomed_code IN ('38341003', '59621000'))
+            AND coalesce(clinical_status_code, 'active') IN ('active', 'recurrence', 'relapse')
+            AND coalesce(verification_status_code, '') NOT IN ('refuted', 'entered-in-error')
+    ) AS d USING (connection_id, patient_id)
+    SEMI JOIN (
+        SELECT connection_id, patient_id, year(period_start_at) AS measurement_year
+        FROM core.encounter
+        WHERE coalesce(status, '') NOT IN ('planned', 'cancelled', 'noshow', 'entered-in-error')
+    ) AS e USING (connection_id, patient_id, measurement_year)
+    WHERE date_sub('year', p.born_on, m.last_day) BETWEEN 18 AND 85
+        AND NOT p.is_deceased
+),
+usable AS (
+    SELECT o.connection_id, o.observation_id, o.patient_id, o.loinc_code, o.value_quantity,
+        o.effective_at::DATE AS day
+    FROM core.observation AS o
+    JOIN period AS m USING (connection_id)
+    WHERE o.status IN ('final', 'amended', 'corrected') AND o.effective_at >= m.first_day
+),
+measured AS (
+    SELECT connection_id, patient_id, day, loinc_code AS side, value_quantity AS mm_hg
+    FROM usable
+    WHERE loinc_code IN ('8480-6', '8462-4')
+    UNION ALL
+    SELECT o.connection_id, o.patient_id, o.day, c.code, c.value_quantity
+    FROM usable AS o
+    JOIN core.observation_component AS c USING (connection_id, observation_id)
+    WHERE c.code IN ('8480-6', '8462-4')
+),
+daily AS (
+    SELECT
+        connection_id,
+        patient_id,
+        day,
+        min(mm_hg) FILTER (side = '8480-6') AS systolic,
+        min(mm_hg) FILTER (side = '8462-4') AS diastolic
+    FROM measured
+    WHERE mm_hg IS NOT NULL
+    GROUP BY ALL
+    HAVING systolic IS NOT NULL AND diastolic IS NOT NULL
+),
+latest AS (
+    SELECT connection_id, patient_id, arg_max(systolic < 140 AND diastolic < 90, day) AS is_good
+    FROM daily
+    GROUP BY ALL
+)
+SELECT
+    d.connection_id,
+    d.measurement_year,
+    count(*) AS denominator,
+    count(l.patient_id) AS measured,
+    count(*) FILTER (l.is_good) AS controlled,
+    round(controlled / count(*), 4) AS controlled_rate
+FROM denominator AS d
+LEFT JOIN latest AS l USING (connection_id, patient_id)
+GROUP BY d.connection_id, d.measurement_year
+ORDER BY d.connection_id

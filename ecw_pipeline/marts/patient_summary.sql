@@ -1,0 +1,89 @@
+-- What is there to know of each patient at a glance?
+-- Grain: one row per patient. Key: (connection_id, patient_id).
+-- Counts are of what is active now, as problem_list, allergy_list and active_medications have it.
+-- last_visit_at is the start of the latest encounter that took place; next_visit_at the earliest
+-- planned one after the connection's newest export, which age is of, too. The latest values are of
+-- status final, amended or corrected.
+WITH exported AS (
+    SELECT connection_id, max(transaction_time) AS as_of
+    FROM ops.load
+    GROUP BY ALL
+),
+visit AS (
+    SELECT
+        v.connection_id,
+        v.patient_id,
+        max(v.period_start_at) FILTER (
+            coalesce(v.status, '') NOT IN ('planned', 'cancelled', 'noshow', 'entered-in-error')
+            AND v.period_start_at <= e.as_of) AS last_visit_at,
+        min(v.period_start_at) FILTER (v.status = 'planned' AND v.period_start_at > e.as_of)
+            AS next_visit_at
+    FROM core.encounter AS v
+    JOIN exported AS e USING (connection_id)
+    GROUP BY ALL
+),
+problem AS (
+    SELECT connection_id, patient_id, count(*) AS problems
+    FROM core.condition
+    WHERE coalesce(clinical_status_code, 'active') IN ('active', 'recurrence', 'relapse')
+        AND coalesce(verification_status_code, '') NOT IN ('refuted', 'entered-in-error')
+        AND abatement_at IS NULL
+    GROUP BY ALL
+),
+allergy AS (
+    SELECT connection_id, patient_id, count(*) AS allergies
+    FROM core.allergy_intolerance
+    WHERE coalesce(clinical_status_code, 'active') = 'active'
+        AND coalesce(verification_status_code, '') NOT IN ('refuted', 'entered-in-error')
+        AND coalesce(code NOT IN ('716186003', '409137002', '428607008', '429625007', '428197003'),
+            true)
+    GROUP BY ALL
+),
+medication AS (
+    SELECT connection_id, patient_id, count(*) AS prescriptions
+    FROM core.medication_request
+    WHERE status = 'active'
+        AND coalesce(intent, 'order')
+            IN ('order', 'original-order', 'reflex-order', 'filler-order', 'instance-order')
+        AND NOT coalesce(do_not_perform, false)
+    GROUP BY ALL
+),
+result AS (
+    SELECT
+        connection_id,
+        patient_id,
+        arg_max(value_quantity, (effective_at, observation_id)) FILTER (loinc_code = '4548-4')
+            AS hba1c_percent,
+        arg_max(value_quantity, (effective_at, observation_id)) FILTER (loinc_code = '39156-5')
+            AS body_mass_index
+    FROM core.observation
+    WHERE loinc_code IN ('4548-4', '39156-5')
+        AND status IN ('final', 'amended', 'corrected')
+        AND effective_at IS NOT NULL
+    GROUP BY ALL
+)
+SELECT
+    p.connection_id,
+    p.patient_id,
+    p.medical_record_number,
+    p.family_name,
+    p.given_names,
+    p.gender,
+    p.born_on,
+    CASE WHEN NOT p.is_deceased THEN date_sub('year', p.born_on, e.as_of::DATE) END AS age,
+    p.is_deceased,
+    v.last_visit_at,
+    v.next_visit_at,
+    coalesce(c.problems, 0) AS problems,
+    coalesce(a.allergies, 0) AS allergies,
+    coalesce(m.prescriptions, 0) AS prescriptions,
+    r.hba1c_percent,
+    r.body_mass_index
+FROM core.patient AS p
+LEFT JOIN exported AS e USING (connection_id)
+LEFT JOIN visit AS v USING (connection_id, patient_id)
+LEFT JOIN problem AS c USING (connection_id, patient_id)
+LEFT JOIN allergy AS a USING (connection_id, patient_id)
+LEFT JOIN medication AS m USING (connection_id, patient_id)
+LEFT JOIN result AS r USING (connection_id, patient_id)
+ORDER BY p.connection_id, p.patient_id
