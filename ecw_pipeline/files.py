@@ -30,7 +30,7 @@ def machine_error(error: OSError, path: Path) -> EcwError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return MachineError(
             f"no space left on the disk while writing {path}",
-            "free some space and run the same command again: it continues where it stopped",
+            "free some space and run the same command again: what was whole is kept",
         )
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return MachineError(

@@ -4,6 +4,9 @@ import json
 import re
 from pathlib import Path
 
+import polars
+import pyarrow
+import pytest
 import typer
 from typer.testing import CliRunner
 
@@ -52,13 +55,20 @@ def test_the_marts_named_in_the_readme_exist() -> None:
     assert named <= set(built_in_marts())
 
 
-def test_every_query_on_a_page_runs(tmp_path: Path) -> None:
-    with working_warehouse(tmp_path / "working.duckdb") as connection:
+def _empty_warehouse(path: Path) -> None:
+    """A warehouse with every table and mart, and no row."""
+    with working_warehouse(path) as connection:
         for table in all_tables(None).values():
             for statement in table.in_warehouse.ddl():
                 connection.execute(statement)
         for mart in built_in_marts().values():
             build_mart(connection, mart.name, mart.question, mart.sql)
+
+
+def test_every_query_on_a_page_runs(tmp_path: Path) -> None:
+    _empty_warehouse(tmp_path / "working.duckdb")
+
+    with working_warehouse(tmp_path / "working.duckdb") as connection:
         queries = [
             one for text in blocks("sql", PAGES) for one in connection.extract_statements(text)
         ]
@@ -66,6 +76,18 @@ def test_every_query_on_a_page_runs(tmp_path: Path) -> None:
             connection.execute(query)
 
     assert len(queries) >= 3
+
+
+def test_the_python_in_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _empty_warehouse(tmp_path / "data" / "warehouse.duckdb")
+    monkeypatch.chdir(tmp_path)
+    known: dict[str, object] = {}
+
+    for text in blocks("python"):
+        exec(text, known)
+
+    assert isinstance(known["frame"], polars.DataFrame)
+    assert isinstance(known["table"], pyarrow.Table)
 
 
 def test_the_view_in_the_readme_compiles() -> None:

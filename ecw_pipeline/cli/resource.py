@@ -32,11 +32,11 @@ def run(
     """
     from ecw_pipeline.fhir.resource_types import is_type_name
     from ecw_pipeline.settings import Settings
-    from ecw_pipeline.stages.originals import find_version, received_text
+    from ecw_pipeline.stages.originals import find_version, received_line
 
     resource_type, _, resource_id = reference.partition("/")
     if not is_type_name(resource_type) or not resource_id:
         raise typer.BadParameter(f"{reference} is not of the form Observation/b1")
     folder = Settings.from_environment().folder
     version = find_version(folder, resource_type, resource_id, connection_id=connection, at=at)
-    typer.echo(received_text(folder, version))
+    typer.echo(received_line(folder, version))

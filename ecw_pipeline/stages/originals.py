@@ -3,11 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from difflib import get_close_matches
 
 import duckdb
 
 from ecw_pipeline.errors import BadDataError, ConfigurationError
 from ecw_pipeline.fhir.instants import format_instant
+from ecw_pipeline.fhir.resource_types import snake_case
 from ecw_pipeline.landing.landing import LandingPaths
 from ecw_pipeline.landing.ndjson import numbered_lines
 from ecw_pipeline.layout import DataFolder
@@ -54,14 +56,25 @@ def find_version(
     if not known:
         where = f" of connection {connection_id}" if connection_id else ""
         raise ConfigurationError(
-            f"{name} is not in the warehouse{where}",
-            "look for its id: ecw sql; types that never landed are named by ecw status",
+            f"{name} is not in the warehouse{where}", _where_to_look(folder, resource_type)
         )
     if len(having := sorted({one.connection_id for one in known})) > 1:
         raise ConfigurationError(
             f"{name} is in several connections", f"choose: --connection {' or '.join(having)}"
         )
     return _of_instant(known, name, at)
+
+
+def _where_to_look(folder: DataFolder, resource_type: str) -> str:
+    with read_published(folder.warehouse) as warehouse:
+        landed = [
+            name
+            for (name,) in warehouse.sql("SELECT DISTINCT resource_type FROM ops.load").fetchall()
+        ]
+    if resource_type in landed:
+        return f"look for its id: ecw sql 'from core.{snake_case(resource_type)}'"
+    meant = get_close_matches(resource_type, landed, 1)
+    return f"did you mean {meant[0]}?" if meant else f"what is there: {', '.join(sorted(landed))}"
 
 
 def _of_instant(known: Sequence[Version], name: str, at: datetime | None) -> Version:
@@ -106,7 +119,7 @@ def _versions(
     return [Version(*row) for row in rows]
 
 
-def received_text(folder: DataFolder, version: Version) -> str:
+def received_line(folder: DataFolder, version: Version) -> bytes:
     """The line that a version was received in, unchanged.
 
     Raises:
@@ -117,7 +130,7 @@ def received_text(folder: DataFolder, version: Version) -> str:
     path = LandingPaths(export, version.source_file).received
     for number, line in numbered_lines(path):
         if number == version.source_line:
-            return line.decode()
+            return line
     raise BadDataError(
         f"{path} has no line {version.source_line} any more",
         "restore it from a backup: received files are never changed",

@@ -3,23 +3,27 @@ comments, and ``tables.json`` that names them all.
 """
 
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from difflib import get_close_matches
 from pathlib import Path
+from tempfile import mkdtemp
 
 import duckdb
 import pyarrow
 import pyarrow.parquet
 
-from ecw_pipeline.errors import ConfigurationError
-from ecw_pipeline.files import finished_file, machine_errors, private_folder, write_json
+from ecw_pipeline.errors import BadDataError, ConfigurationError
+from ecw_pipeline.files import finished_file, machine_errors, private_folder, read_json, write_json
 from ecw_pipeline.quoting import identifier
 from ecw_pipeline.stages.progress import Step, silent
 from ecw_pipeline.warehouse.database import read_published
 
 SCHEMAS = ("core", "history", "marts")
 CONTENTS = "tables.json"
+FORMAT = "ecw_pipeline unloaded tables 1"
+_NAMED_ONLY = "ops"
 _BATCH_ROWS = 50_000
 
 
@@ -52,8 +56,8 @@ def unload(
 ) -> list[Unloaded]:
     """Write tables of the published warehouse below ``target``, all of one published state.
 
-    ``names`` are such as ``observation`` or ``history.task``; none are all tables of `SCHEMAS`. The
-    folder appears, or is replaced, when it is whole.
+    ``names`` are such as ``observation``, ``history.task`` or ``ops.load``; none are all tables of
+    `SCHEMAS`. The folder appears, or is replaced, when it is whole.
 
     Raises:
         ConfigurationError: there is no warehouse or no such table, or the folder holds other
@@ -64,37 +68,64 @@ def unload(
         raise ConfigurationError(
             f"there is no warehouse at {warehouse}", "fill it first: ecw export, or ecw demo"
         )
-    _require_ours(target)
-    unfinished = target.with_name(target.name + ".part")
     with machine_errors(target):
-        shutil.rmtree(unfinished, ignore_errors=True)
-        try:
-            with read_published(warehouse) as connection:
-                written = _write_all(connection, unfinished, names, step)
-            write_json(unfinished / CONTENTS, {"tables": [asdict(one) for one in written]})
-            _replace(unfinished, target)
-        except BaseException:
-            shutil.rmtree(unfinished, ignore_errors=True)
-            raise
+        _require_ours(target)
+        with _replacement(target) as unfinished, read_published(warehouse) as connection:
+            written = _write_all(connection, unfinished, names, step)
+            contents = {"format": FORMAT, "tables": [asdict(one) for one in written]}
+            write_json(unfinished / CONTENTS, contents)
     return written
 
 
 def _require_ours(target: Path) -> None:
-    is_free = not target.exists() or (target.is_dir() and not any(target.iterdir()))
-    if not is_free and not (target / CONTENTS).exists():
+    """Refuse to replace what `unload` did not write: its contents name every file of it."""
+    if not target.exists():
+        return
+    expected = {target / CONTENTS, *(target / file for file in _files_named_in(target / CONTENTS))}
+    others = (
+        [path for path in sorted(target.rglob("*")) if not path.is_dir() and path not in expected]
+        if target.is_dir()
+        else [target]
+    )
+    if others:
         raise ConfigurationError(
-            f"{target} holds something that was not unloaded there", "name a new folder"
+            f"{others[0]} was not unloaded there: the folder would be replaced", "name a new folder"
         )
 
 
-def _replace(unfinished: Path, target: Path) -> None:
-    """Give the whole folder its name; what was there goes."""
-    before = target.with_name(target.name + ".old")
-    shutil.rmtree(before, ignore_errors=True)
-    if target.exists():
-        target.rename(before)
-    unfinished.rename(target)
-    shutil.rmtree(before, ignore_errors=True)
+def _files_named_in(contents: Path) -> list[str]:
+    """The files that an unloaded folder's contents name; none where it is something else's."""
+    try:
+        known = read_json(contents)
+    except (OSError, BadDataError):
+        return []
+    if not isinstance(known, dict) or known.get("format") != FORMAT:
+        return []
+    return [table["file"] for table in known["tables"]]
+
+
+@contextmanager
+def _replacement(target: Path) -> Iterator[Path]:
+    """A folder to fill, which then takes the place of ``target``.
+
+    It is beside the target, under a name that nothing else has. What was there before goes last; a
+    process killed between the two renames leaves it there as ``before``.
+    """
+    private_folder(target.parent)
+    beside = Path(mkdtemp(prefix=f"{target.name}.", suffix=".unloading", dir=target.parent))
+    unfinished, before = beside / "whole", beside / "before"
+    try:
+        yield private_folder(unfinished)
+        if target.exists():
+            target.rename(before)
+        try:
+            unfinished.rename(target)
+        except OSError:
+            if before.exists():
+                before.rename(target)
+            raise
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
 
 
 def _write_all(
@@ -106,10 +137,9 @@ def _write_all(
     known = connection.execute(
         "SELECT schema_name, table_name, coalesce(comment, '') FROM duckdb_tables()"
         " WHERE list_contains($schemas, schema_name) ORDER BY ALL",
-        {"schemas": list(SCHEMAS)},
+        {"schemas": [*SCHEMAS, _NAMED_ONLY]},
     ).fetchall()
     chosen = _chosen(known, names)
-    private_folder(folder)
     written = []
     for number, (schema, table, comment) in enumerate(chosen, start=1):
         written.append(_write(connection, folder, schema, table, comment))
@@ -121,7 +151,9 @@ def _chosen(
     known: Iterable[tuple[str, str, str]], names: Sequence[str]
 ) -> list[tuple[str, str, str]]:
     by_name = {f"{one[0]}.{one[1]}": one for one in known}
-    full_names = [_full_name(name, by_name) for name in names] or list(by_name)
+    full_names = [_full_name(name, by_name) for name in names] or [
+        name for name, (schema, *_) in by_name.items() if schema != _NAMED_ONLY
+    ]
     return [by_name[name] for name in dict.fromkeys(full_names)]
 
 

@@ -42,7 +42,7 @@ def write_parquet(
             unfinished.unlink(missing_ok=True)
             raise MachineError(
                 f"{path} could not be written (is the disk full?)",
-                "free some space and run the same command again: it continues where it stopped",
+                "free some space and run the same command again: what was whole is kept",
             ) from error
         except BaseException:
             unfinished.unlink(missing_ok=True)

@@ -28,7 +28,7 @@ from ecw_pipeline_tests.builders import (
 from ecw_pipeline_tests.odd_server import OddServer, endless, odd_server, raw
 
 LINES = b'{"resourceType":"Patient","id":"ann"}\n' * 100
-PACKED = gzip.compress(LINES)
+PACKED = gzip.compress(LINES, mtime=0)
 WIDE = Limits(1 << 30, 300)
 
 
@@ -65,7 +65,9 @@ def refusal(odd: OddServer, folder: Path, reply: bytes, *, with_token: bool = Fa
 
 
 @pytest.mark.parametrize(
-    ("body", "name"), [(LINES, "00000.ndjson"), (PACKED, "00000.ndjson.gz"), (b"", "00000.ndjson")]
+    ("body", "name"),
+    [(LINES, "00000.ndjson"), (PACKED, "00000.ndjson.gz"), (b"", "00000.ndjson")],
+    ids=["plain", "packed", "empty"],
 )
 def test_a_file_is_kept_as_it_was_sent(
     odd: OddServer, tmp_path: Path, body: bytes, name: str

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from ecw_pipeline.errors import MachineError
+from ecw_pipeline.stages.unloading import unload
 from ecw_pipeline_tests.stages.child import Happening, sync
 from ecw_pipeline_tests.stages.interrupted import NEXT_DAY, Prepared, Whole, all_rows
 
@@ -127,6 +128,46 @@ def test_a_disk_that_is_full_at_one_write_after_another_is_told_and_made_good(
     assert sync(NEXT_DAY).exit_code == 0
     assert all_rows(data) == after_changes.rows
     assert len(prepared.site.stats()["exports"]) == 1
+
+
+def test_unloading_to_a_disk_that_is_full_keeps_what_was_unloaded_before(
+    prepared: Prepared, data: Path, tmp_path: Path
+) -> None:
+    with _small_disk(tmp_path / "out"):
+        target, filler = tmp_path / "out" / "tables", tmp_path / "out" / "filler"
+        unload(data / "warehouse.duckdb", target, ["patient"])
+        before = (target / "tables.json").read_bytes()
+        _fill(filler)
+
+        with pytest.raises(MachineError, match="no space left"):
+            unload(data / "warehouse.duckdb", target)
+
+        assert sorted((tmp_path / "out").iterdir()) == [filler, target]
+        assert (target / "tables.json").read_bytes() == before
+        filler.unlink()
+        assert len(unload(data / "warehouse.duckdb", target)) > 1
+
+
+def test_unloaded_tables_that_cannot_take_their_place_leave_the_folder_as_it_was(
+    prepared: Prepared, data: Path, tmp_path: Path
+) -> None:
+    """A folder that something is mounted on cannot be renamed."""
+    target = tmp_path / "tables"
+    unload(data / "warehouse.duckdb", target, ["patient"])
+    before = (target / "tables.json").read_bytes()
+    mounted: list[Path] = []
+
+    def mount_on_the_new_one(_name: str, done: int, _total: int) -> None:
+        if done == 1:
+            mounted.extend(tmp_path.glob("tables.*.unloading/whole"))
+            _mount("-t", "tmpfs", "tmpfs", str(mounted[0]))
+
+    try:
+        with pytest.raises(MachineError):
+            unload(data / "warehouse.duckdb", target, ["condition"], mount_on_the_new_one)
+    finally:
+        subprocess.run(["umount", *map(str, mounted)], check=True)
+    assert (target / "tables.json").read_bytes() == before
 
 
 def test_a_folder_that_is_read_only_at_one_write_after_another_is_told_and_made_good(

@@ -42,6 +42,20 @@ def test_a_resource_is_printed_byte_for_byte(pulled: Practice) -> None:
     assert _say("Patient/ann") == LINE + "\n"
 
 
+@pytest.mark.parametrize(
+    ("word", "next_step"),
+    [
+        ("Patient/zoe", "look for its id: ecw sql 'from core.patient'"),
+        ("Patent/ann", "did you mean Patient?"),
+        ("Task/ann", "what is there: Patient"),
+    ],
+)
+def test_where_to_look_for_what_is_not_there_is_said(
+    pulled: Practice, word: str, next_step: str
+) -> None:
+    assert _refusal(word).next_step == next_step
+
+
 def test_it_can_be_asked_for_of_one_connection_and_at_an_instant(pulled: Practice) -> None:
     (connection,) = pulled.lake.connections()
 

@@ -92,9 +92,50 @@ def test_only_what_is_named_is_written_and_what_was_unloaded_before_goes(
 def test_a_folder_of_other_things_is_left_alone(pulled: Practice, tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("years of work")
 
-    assert "holds something that was not unloaded there" in _refusal(tmp_path).message
+    assert "was not unloaded there" in _refusal(tmp_path).message
     assert (tmp_path / "thesis.txt").read_text() == "years of work"
     assert isinstance(_refusal(tmp_path / "thesis.txt"), ConfigurationError)
+
+
+def test_a_file_put_beside_the_tables_is_not_lost(pulled: Practice, tmp_path: Path) -> None:
+    target = tmp_path / "out"
+    _unload(target, "--table", "patient")
+    notes = target / "core" / "notes.md"
+    notes.write_text("what I found")
+
+    assert str(notes) in _refusal(target).message
+    assert notes.read_text() == "what I found"
+
+
+@pytest.mark.parametrize("text", ["[]", "{", '{"tables": [{"file": "a.parquet"}]}'])
+def test_contents_of_another_kind_are_left_alone(
+    pulled: Practice, tmp_path: Path, text: str
+) -> None:
+    (tmp_path / "tables.json").write_text(text)
+    (tmp_path / "a.parquet").write_text("not ours")
+
+    assert isinstance(_refusal(tmp_path), ConfigurationError)
+    assert {path.name for path in tmp_path.iterdir()} == {"tables.json", "a.parquet"}
+
+
+def test_folders_beside_it_are_left_alone(pulled: Practice, tmp_path: Path) -> None:
+    beside = [tmp_path / name for name in ("out.part", "out.old", "out.x.unloading")]
+    for folder in beside:
+        folder.mkdir()
+        (folder / "kept").write_text("")
+    _unload(tmp_path / "out", "--table", "patient")
+
+    _unload(tmp_path / "out", "--table", "condition")
+
+    assert sorted(tmp_path.iterdir()) == sorted([*beside, tmp_path / "out"])
+    assert all((folder / "kept").exists() for folder in beside)
+
+
+def test_the_books_are_written_when_named(pulled: Practice, tmp_path: Path) -> None:
+    _unload(tmp_path / "out", "--table", "ops.load")
+
+    rows = polars.read_parquet(tmp_path / "out" / "ops" / "load" / "load.parquet")
+    assert len(rows) == len(pulled.rows("FROM ops.load"))
 
 
 def test_a_table_that_is_not_there_is_said(pulled: Practice, tmp_path: Path) -> None:
