@@ -8,10 +8,9 @@ import json
 import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
@@ -20,8 +19,18 @@ from sqlalchemy.engine import Row
 
 from ecw_pipeline.clock import Clock
 from ecw_pipeline.errors import MachineError
-from ecw_pipeline.fhir.instants import format_instant, parse_instant
+from ecw_pipeline.fhir.instants import format_instant
+from ecw_pipeline.fhir.restriction import UNRESTRICTED, Restriction
 from ecw_pipeline.files import PRIVATE_FILE_MODE, machine_errors, private_folder
+from ecw_pipeline.ledger_rows import (
+    ARRIVED_STAGES,
+    Export,
+    ExportFile,
+    ExportStage,
+    ExportType,
+    TypeStage,
+    as_export,
+)
 from ecw_pipeline.ledger_tables import (
     EXPORT,
     EXPORT_FILE,
@@ -29,84 +38,6 @@ from ecw_pipeline.ledger_tables import (
     PARTITION_DAY,
     create_tables,
 )
-
-ExportStage = Literal[
-    "intended", "requested", "completed", "landed", "loaded", "failed", "cancelled", "uncertain"
-]
-TypeStage = Literal["pending", "landed", "loaded", "failed"]
-FileStage = Literal["planned", "downloaded", "landed"]
-
-OPEN_STAGES: tuple[ExportStage, ...] = ("intended", "uncertain", "requested")
-ARRIVED_STAGES: tuple[ExportStage, ...] = ("completed", "landed", "loaded")
-
-
-@dataclass(frozen=True)
-class Export:
-    """One `$export` run as the ledger knows it."""
-
-    export_id: str
-    connection_id: str
-    level: str
-    group_id: str
-    resource_types: tuple[str, ...]
-    since: datetime | None
-    state: ExportStage
-    status_url: str
-    progress: str
-    progressed_at: datetime | None
-    wait_seconds: float
-    next_poll_at: datetime | None
-    transaction_time: datetime | None
-    requires_token: bool
-    kick_offs: int
-    intended_at: datetime
-    requested_at: datetime | None
-    completed_at: datetime | None
-    error: str
-
-    @property
-    def is_open(self) -> bool:
-        return self.state in OPEN_STAGES
-
-    @property
-    def known_at(self) -> datetime:
-        """The server's instant that its files are of; only an export that arrived has one."""
-        if self.transaction_time is None:
-            raise ValueError(f"export {self.export_id} has not arrived")
-        return self.transaction_time
-
-    @property
-    def has_arrived(self) -> bool:
-        return self.state in ARRIVED_STAGES
-
-
-@dataclass(frozen=True)
-class ExportType:
-    """How far one resource type of an export has come."""
-
-    export_id: str
-    resource_type: str
-    state: TypeStage
-    error: str
-
-
-@dataclass(frozen=True)
-class ExportFile:
-    """One file of an export; ``path`` is relative to the export's folder."""
-
-    export_id: str
-    file_number: int
-    kind: str
-    resource_type: str
-    url: str
-    manifest_count: int | None
-    state: FileStage
-    path: str
-    sha256: str
-    size_bytes: int
-    lines_received: int
-    lines_landed: int
-    lines_quarantined: int
 
 
 class Ledger:
@@ -157,6 +88,7 @@ class Ledger:
         resource_types: Sequence[str],
         since: datetime | None,
         days: Iterable[str],
+        restriction: Restriction = UNRESTRICTED,
     ) -> Export:
         """Write down an export before it is asked for, and the partition days it answers."""
         now = self._clock.now()
@@ -168,6 +100,7 @@ class Ledger:
             "group_id": group_id,
             "resource_types": json.dumps(list(resource_types)),
             "since": since and format_instant(since),
+            "restriction": restriction.to_json(),
             "state": "intended",
             "intended_at": format_instant(now),
         }
@@ -326,8 +259,14 @@ class Ledger:
         query = sa.select(EXPORT_FILE).where(EXPORT_FILE.c.export_id == export_id)
         return [ExportFile(**row._asdict()) for row in self._rows(query.order_by("file_number"))]
 
+    def file(self, export_id: str, file_number: int) -> ExportFile:
+        """One file; an export may have thousands."""
+        where = (EXPORT_FILE.c.export_id == export_id) & (EXPORT_FILE.c.file_number == file_number)
+        (row,) = self._rows(sa.select(EXPORT_FILE).where(where))
+        return ExportFile(**row._asdict())
+
     def _exports(self, where: sa.ColumnElement[bool]) -> list[Export]:
-        found = [_as_export(row._asdict()) for row in self._rows(sa.select(EXPORT).where(where))]
+        found = [as_export(row._asdict()) for row in self._rows(sa.select(EXPORT).where(where))]
         return sorted(found, key=lambda export: (export.intended_at, export.export_id))
 
     def _rows(self, query: sa.Select[Any]) -> Sequence[Row[Any]]:
@@ -379,21 +318,3 @@ def _days(connection_id: str, days: Iterable[str], export_id: str) -> list[dict[
     return [
         {"connection_id": connection_id, "day": day, "export_id": export_id} for day in set(days)
     ]
-
-
-_INSTANTS = (
-    "since",
-    "progressed_at",
-    "next_poll_at",
-    "transaction_time",
-    "intended_at",
-    "requested_at",
-    "completed_at",
-)
-
-
-def _as_export(row: Mapping[str, Any]) -> Export:
-    values = dict(row) | {"resource_types": tuple(json.loads(row["resource_types"]))}
-    for name in _INSTANTS:
-        values[name] = parse_instant(row[name]) if row[name] else None
-    return Export(**values)

@@ -18,7 +18,7 @@ ROWS = (
     ("doctor", "dictionary"),
     ("stages", "sandbox"),
     ("bulk_export", "landing", "sql_on_fhir", "warehouse", "ledger"),
-    ("fhir_client", "ledger_tables"),
+    ("fhir_client", "ledger_tables", "ledger_rows"),
     ("view_definitions", "marts"),
     ("settings",),
     ("fhir",),

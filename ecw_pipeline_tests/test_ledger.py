@@ -16,7 +16,8 @@ from sqlalchemy.exc import IntegrityError
 
 from ecw_pipeline.clock import ManualClock
 from ecw_pipeline.errors import MachineError
-from ecw_pipeline.ledger import Export, Ledger, TypeStage
+from ecw_pipeline.ledger import Ledger
+from ecw_pipeline.ledger_rows import Export, TypeStage
 from ecw_pipeline_tests.builders import (
     MONDAY,
     TUESDAY,

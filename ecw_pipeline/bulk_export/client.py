@@ -3,6 +3,7 @@
 It keeps no state between calls: `ledger.py` does, and callers write to it first.
 """
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -71,11 +72,14 @@ class BulkExportClient:
         """
         url = f"{self._session.connection.base_url}/{request.path()}"
         headers = {"Accept": FHIR_JSON, "Prefer": "respond-async"}
+        is_posted = bool(request.restriction.patient_ids)
         with network_errors(url):
-            reply = self._session.http.get(
+            reply = self._session.http.request(
+                "POST" if is_posted else "GET",
                 url,
-                params=request.query(),
-                headers=headers,
+                params=None if is_posted else request.query(),
+                content=json.dumps(request.body()) if is_posted else None,
+                headers=headers | ({"Content-Type": FHIR_JSON} if is_posted else {}),
                 auth=self._session.auth,
                 extensions=ONCE,
             )

@@ -10,6 +10,7 @@ from urllib.parse import parse_qs, quote, urljoin, urlsplit
 from ecw_pipeline.errors import BadDataError, ProtocolError
 from ecw_pipeline.fhir.instants import parse_instant
 from ecw_pipeline.fhir.resource_types import is_type_name
+from ecw_pipeline.fhir.restriction import UNRESTRICTED, Restriction
 from ecw_pipeline.settings import ExportLevel
 
 FileKind = Literal["output", "deleted", "error"]
@@ -23,6 +24,7 @@ class ExportRequest:
     group_id: str
     resource_types: tuple[str, ...]
     since: datetime | None
+    restriction: Restriction = UNRESTRICTED
 
     def path(self) -> str:
         """The operation's path below the base URL.
@@ -37,7 +39,7 @@ class ExportRequest:
         return f"{place[self.level]}$export"
 
     def query(self) -> dict[str, str]:
-        """The parameters of the kick-off request.
+        """The parameters of the kick-off request, but for the patients, which only a body can name.
 
         Some servers read ``_since`` by one fixed pattern, with milliseconds: more precise instants
         are cut to it, which asks for a little more.
@@ -48,7 +50,28 @@ class ExportRequest:
         if self.since is not None:
             whole = self.since.astimezone(UTC).isoformat(timespec="milliseconds")
             asked["_since"] = whole.removesuffix("+00:00") + "Z"
+        if self.restriction.type_filters:
+            asked["_typeFilter"] = ",".join(self.restriction.type_filters)
         return asked
+
+    def body(self) -> dict[str, Any]:
+        """The same as a FHIR Parameters resource, for a POST.
+
+        Source: Bulk Data Access, "Query Parameters": a POST repeats a parameter for each value.
+        """
+        values: list[tuple[str, dict[str, Any]]] = [
+            *(("_type", {"valueString": name}) for name in self.resource_types),
+            *(("_since", {"valueInstant": text}) for text in _only(self.query(), "_since")),
+            *(("_typeFilter", {"valueString": text}) for text in self.restriction.type_filters),
+            *(
+                ("patient", {"valueReference": {"reference": f"Patient/{one}"}})
+                for one in self.restriction.patient_ids
+            ),
+        ]
+        return {
+            "resourceType": "Parameters",
+            "parameter": [{"name": name, **value} for name, value in values],
+        }
 
     def is_answered_by(self, document: Mapping[str, Any]) -> bool:
         """Whether a manifest that says what it answers (``request``) answers this.
@@ -63,7 +86,13 @@ class ExportRequest:
         types = {name for names in said.get("_type", ()) for name in names.split(",")}
         if types and self.resource_types and types != set(self.resource_types):
             return False
+        if said.get("_typeFilter") and not self.restriction.type_filters:
+            return False
         return not since or (self.since is not None and since <= self.since)
+
+
+def _only(values: Mapping[str, str], name: str) -> list[str]:
+    return [values[name]] if name in values else []
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from ecw_pipeline.defs.partitions import LANDS_TAG, range_tags
 from ecw_pipeline.defs.resources import LakeResource
 from ecw_pipeline.defs.run_owners import bury_dead_runs
 from ecw_pipeline.errors import EcwError
-from ecw_pipeline.ledger import Export
+from ecw_pipeline.ledger_rows import Export
 from ecw_pipeline.stages import exports
 from ecw_pipeline.stages.lake import Lake
 from ecw_pipeline.stages.plans import is_on_its_way

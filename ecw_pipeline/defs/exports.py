@@ -10,9 +10,10 @@ from ecw_pipeline.defs.partitions import DAYS, ONE_RUN, exports_of_run
 from ecw_pipeline.defs.resources import LakeResource
 from ecw_pipeline.errors import ConfigurationError, EcwError
 from ecw_pipeline.fhir.instants import parse_instant
-from ecw_pipeline.ledger import Export
+from ecw_pipeline.ledger_rows import Export
 from ecw_pipeline.stages import exports, landing
 from ecw_pipeline.stages.lake import Lake
+from ecw_pipeline.stages.plans import Wish
 
 EXPORT_TAG = "ecw_export"
 
@@ -50,16 +51,11 @@ def _ask_all(lake: Lake, context: dg.AssetExecutionContext, config: ExportConfig
     """Ask each connection; one that fails does not keep the others from being asked."""
     asked: list[Export] = []
     errors: list[EcwError] = []
-    since = parse_instant(config.since) if config.since else None
+    wish = Wish(config.full, parse_instant(config.since) if config.since else None)
     for connection in lake.connections():
         try:
             asked += exports.start_exports(
-                lake,
-                connection,
-                context.partition_keys,
-                is_full=config.full,
-                since=since,
-                ask_again=config.force,
+                lake, connection, context.partition_keys, wish, ask_again=config.force
             )
         except EcwError as error:
             errors.append(error)

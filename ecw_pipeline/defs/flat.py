@@ -9,7 +9,7 @@ from ecw_pipeline.defs.partitions import DAYS, ONE_RUN, exports_of_run
 from ecw_pipeline.defs.resources import LakeResource
 from ecw_pipeline.errors import UnsupportedViewError
 from ecw_pipeline.fhir.resource_types import snake_case
-from ecw_pipeline.ledger import Export
+from ecw_pipeline.ledger_rows import Export
 from ecw_pipeline.stages.flattening import flatten
 from ecw_pipeline.stages.lake import Lake
 from ecw_pipeline.stages.tables import Table, why_uncompilable

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import dagster as dg
 
-from ecw_pipeline.ledger import Export
+from ecw_pipeline.ledger_rows import Export
 from ecw_pipeline.settings import Settings
 from ecw_pipeline.stages.lake import Lake
 

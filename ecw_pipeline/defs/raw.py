@@ -9,7 +9,7 @@ from ecw_pipeline.defs.failures import first_error, spoken_failures
 from ecw_pipeline.defs.partitions import DAYS, ONE_RUN, exports_of_run
 from ecw_pipeline.defs.resources import LakeResource
 from ecw_pipeline.errors import EcwError
-from ecw_pipeline.ledger import Export
+from ecw_pipeline.ledger_rows import Export
 from ecw_pipeline.stages.lake import Lake
 from ecw_pipeline.stages.landing import LandedCounts, land_type
 

@@ -2,7 +2,7 @@
 -- Grain: one row per connection and resource type that was ever loaded. Key: (connection_id,
 -- resource_type).
 -- data_as_of is the server's own clock at the newest export that was loaded: nothing that
--- changed later is here. behind_hours is how far a type lags behind the connection's freshest.
+-- changed later is here. Exports of some resources only (ecw export --patient) do not count. behind_hours is how far a type lags behind the connection's freshest.
 -- The last_ columns tell of that newest export; sums are over all exports, so a resource that
 -- was exported twice counts twice.
 WITH ranked AS (
@@ -10,7 +10,7 @@ WITH ranked AS (
         *,
         row_number() OVER (
             PARTITION BY connection_id, resource_type
-            ORDER BY transaction_time DESC NULLS LAST, loaded_at DESC NULLS LAST, export_id DESC
+            ORDER BY is_restricted, transaction_time DESC NULLS LAST, loaded_at DESC NULLS LAST, export_id DESC
         ) AS age_rank
     FROM ops.load
 ),
@@ -18,7 +18,7 @@ by_type AS (
     SELECT
         connection_id,
         resource_type,
-        max(transaction_time) AS data_as_of,
+        max(transaction_time) FILTER (NOT is_restricted) AS data_as_of,
         max(loaded_at) AS last_loaded_at,
         max(export_id) FILTER (age_rank = 1) AS last_export_id,
         max(lines_received) FILTER (age_rank = 1) AS last_lines_received,

@@ -20,6 +20,7 @@ WITH load AS (
             RANGE BETWEEN UNBOUNDED PRECEDING AND INTERVAL 1 MICROSECOND PRECEDING
         ) AS known_up_to
     FROM ops.load
+    WHERE NOT is_restricted
 ),
 complete AS (
     SELECT * FROM load WHERE proves_absence AND known_up_to IS NOT NULL

@@ -6,7 +6,7 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -21,10 +21,12 @@ from ecw_pipeline.sandbox.export_writer import (
     ExportWriter,
     WrittenFile,
 )
+from ecw_pipeline.sandbox.json_text import from_line
 from ecw_pipeline.sandbox.kickoff import KickOff
 from ecw_pipeline.sandbox.outcomes import RefusalError
+from ecw_pipeline.sandbox.searching import Narrowing
 from ecw_pipeline.sandbox.simulated_time import SimulatedTime
-from ecw_pipeline.sandbox.source import Selection, Source
+from ecw_pipeline.sandbox.source import Entry, Selection, Source
 
 LINKS_LIVE = timedelta(hours=24)
 _PATIENCE_SECONDS = 5.0
@@ -202,7 +204,7 @@ class ExportDesk:
         )
 
     def _write(self, job: Job) -> None:
-        entries = self._source.entries(job.selection)
+        entries = _narrowed(self._source.entries(job.selection), job.kick_off.narrowing)
         try:
             job.files = job.writer.write_all(entries, job.cancelled.is_set)
         except ExportCancelledError:
@@ -217,3 +219,10 @@ class ExportDesk:
         files = job.files or ExportFiles([], [])
         for file in (*files.output, *files.deleted):
             file.path.unlink(missing_ok=True)
+
+
+def _narrowed(entries: Iterator[Entry], narrowing: Narrowing) -> Iterator[Entry]:
+    """What was deleted has no content any more that a search could look at, and is all told."""
+    if not narrowing:
+        return entries
+    return (e for e in entries if e.line is None or narrowing.keeps(from_line(e.line)))

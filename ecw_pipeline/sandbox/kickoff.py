@@ -4,6 +4,7 @@ Source: Bulk Data Access 2.0, "Bulk Data Kick-off Request".
 """
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,12 +14,15 @@ from urllib.parse import parse_qsl
 from ecw_pipeline.errors import BadDataError
 from ecw_pipeline.fhir.instants import format_instant, parse_instant
 from ecw_pipeline.sandbox.outcomes import FHIR_JSON, RefusalError
+from ecw_pipeline.sandbox.searching import EVERYTHING, Narrowing
 from ecw_pipeline.sandbox.source import ASSOCIATED_TYPES, Source
 from ecw_pipeline.sandbox.tokens import Grant
 
 _FORMATS = ("application/fhir+ndjson", "application/ndjson", "ndjson")
-_KNOWN = ("_type", "_since", "_outputFormat")
-_OPTIONAL = ("_elements", "_typeFilter", "includeAssociatedData", "patient", "_until")
+_KNOWN = ("_type", "_since", "_outputFormat", "_typeFilter", "patient")
+# A comma within a filter is between alternatives of a value.
+_BETWEEN_FILTERS = re.compile(r",(?=[A-Z][A-Za-z]*\?)")
+_OPTIONAL = ("_elements", "includeAssociatedData", "_until")
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,7 @@ class KickOff:
     group: str | None
     resource_types: tuple[str, ...]
     since: datetime | None
+    narrowing: Narrowing = EVERYTHING
 
     @property
     def since_text(self) -> str | None:
@@ -58,7 +63,15 @@ def read_kick_off(
     values = dict(parameters)
     asked = [name for key, text in parameters if key == "_type" for name in _names(text)]
     types = _resource_types(level, asked, source, grant)
-    return KickOff(level, group, types, _since(values.get("_since")))
+    filters = [
+        one
+        for key, text in parameters
+        if key == "_typeFilter"
+        for one in _BETWEEN_FILTERS.split(text)
+    ]
+    patients = [text.split("/")[-1] for key, text in parameters if key == "patient"]
+    narrowing = Narrowing.of(filters, patients)
+    return KickOff(level, group, types, _since(values.get("_since")), narrowing)
 
 
 def query_parameters(query: str) -> list[tuple[str, str]]:

@@ -6,7 +6,7 @@ proves no absence.
 
 import json
 
-from ecw_pipeline.ledger import Export, ExportFile
+from ecw_pipeline.ledger_rows import Export, ExportFile
 from ecw_pipeline.stages.lake import Lake
 from ecw_pipeline.stages.landing import counts_of, paths_of
 from ecw_pipeline.stages.outcomes import SEVERE, issues
@@ -15,11 +15,11 @@ from ecw_pipeline.stages.outcomes import SEVERE, issues
 def is_complete(lake: Lake, export: Export, resource_type: str) -> bool:
     """Whether a type that has landed is there whole, as of the export's transaction time.
 
-    Not when it was asked for changes only, when lines are missing or cannot be told whose they
-    are, or when the server reports errors of this export.
+    Not when it was asked for changes or for some resources only, when lines are missing or cannot
+    be told whose they are, or when the server reports errors of this export.
     """
     types = {one.resource_type for one in lake.ledger.types(export.export_id)}
-    if export.since is not None or resource_type not in types:
+    if export.since is not None or export.restriction or resource_type not in types:
         return False
     if counts_of(lake, export, resource_type).lines_missing:
         return False

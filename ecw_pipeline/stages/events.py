@@ -15,7 +15,7 @@ from ecw_pipeline.bulk_export.protocol import (
     Unsupported,
 )
 from ecw_pipeline.fhir.instants import format_instant
-from ecw_pipeline.ledger import Export, ExportFile
+from ecw_pipeline.ledger_rows import Export, ExportFile
 from ecw_pipeline.stages.lake import Lake
 
 _STATUS = re.compile(r"HTTP (\d{3})")

@@ -22,11 +22,12 @@ from ecw_pipeline.errors import EcwError, ProtocolError, TemporaryError
 from ecw_pipeline.fhir.instants import format_instant
 from ecw_pipeline.fhir_client.providers import Connection
 from ecw_pipeline.files import write_json
-from ecw_pipeline.ledger import Export, Ledger
+from ecw_pipeline.ledger import Ledger
+from ecw_pipeline.ledger_rows import Export
 from ecw_pipeline.stages.events import tell_kick_off, tell_poll
 from ecw_pipeline.stages.lake import Lake
-from ecw_pipeline.stages.offers import learn_offer
-from ecw_pipeline.stages.plans import is_on_its_way, plans_for
+from ecw_pipeline.stages.offers import learn_offer, require_offered
+from ecw_pipeline.stages.plans import NEWS, Wish, is_on_its_way, plans_for
 from ecw_pipeline.stages.troubles import failed_exports
 
 # A kick-off whose reply never came is asked once more, on record: nobody can know if it counted.
@@ -39,15 +40,14 @@ def start_exports(
     lake: Lake,
     connection: Connection,
     days: Sequence[str],
+    wish: Wish = NEWS,
     *,
-    is_full: bool = False,
-    since: datetime | None = None,
     ask_again: bool = False,
 ) -> list[Export]:
     """See to it that exports answer the partition days; returns them, old and new.
 
-    Days that are answered stay so, unless ``ask_again`` wants the changes since, ``is_full``
-    everything anew, or ``since`` the changes since then. An export that is still open answers
+    Days that are answered stay so, unless ``ask_again`` wants the changes since, or ``wish`` more
+    than that. An export that is still open answers
     further days too: there is never a second one while one runs. ``ask_again`` first finishes what
     a failure or a kill left undone.
 
@@ -59,29 +59,23 @@ def start_exports(
     with _only_one(lake, connection.connection_id):
         running = [e for e in ledger.exports(connection.connection_id) if e.is_open]
         if running:
-            return _join(lake, running, days, is_full, since)
+            return _join(lake, running, days, wish)
         unfinished = unfinished_exports(lake, connection.connection_id)
-        is_for_more = is_full or since is not None
-        if ask_again and unfinished and not is_for_more:
+        if ask_again and unfinished and not wish:
             return unfinished
-        if ask_again or is_for_more:
-            return _ask(lake, connection, days, is_full, since)
+        if ask_again or wish:
+            return _ask(lake, connection, days, wish)
         answered = [e for e in ledger.exports_of_days(connection.connection_id, days) if _stands(e)]
         open_days = _open_days(ledger, connection.connection_id, days, answered)
         return answered + (_ask(lake, connection, open_days) if open_days else [])
 
 
-def _join(
-    lake: Lake,
-    running: Sequence[Export],
-    days: Sequence[str],
-    is_full: bool,
-    since: datetime | None,
-) -> list[Export]:
+def _join(lake: Lake, running: Sequence[Export], days: Sequence[str], wish: Wish) -> list[Export]:
     """Let exports that are under way answer further days."""
-    if any(_brings_less(export, is_full, since) for export in running):
+    asked = {name for export in running for name in export.resource_types}
+    if not asked.issuperset(wish.types) or any(_brings_less(e, wish) for e in running):
         raise TemporaryError(
-            f"an incremental export of {running[0].connection_id} is under way",
+            f"an export of {running[0].connection_id} is under way that brings less",
             "ask for more when it is done: ecw status",
         )
     for export in running:
@@ -89,11 +83,14 @@ def _join(
     return [_advance(lake, export.export_id) for export in running]
 
 
-def _brings_less(export: Export, is_full: bool, since: datetime | None) -> bool:
+def _brings_less(export: Export, wish: Wish) -> bool:
     """Whether an export leaves out something of what is wanted now."""
+    if export.restriction:
+        return export.restriction != wish.restriction
     if export.since is None:
         return False
-    return is_full or (since is not None and since < export.since)
+    is_from_the_beginning = wish.is_full or (bool(wish.restriction) and wish.since is None)
+    return is_from_the_beginning or (wish.since is not None and wish.since < export.since)
 
 
 def _open_days(
@@ -127,25 +124,27 @@ def unfinished_exports(lake: Lake, connection_id: str) -> list[Export]:
 
 
 def _stands(export: Export) -> bool:
-    return export.state not in ("failed", "cancelled")
+    return export.state not in ("failed", "cancelled") and not export.restriction
 
 
 def _ask(
     lake: Lake,
     connection: Connection,
     days: Iterable[str],
-    is_full: bool = False,
-    since: datetime | None = None,
+    wish: Wish = NEWS,
 ) -> list[Export]:
     with lake.client(connection.connection_id) as client:
-        wanted = learn_offer(lake, connection, client).available
-        plans = plans_for(lake, connection, wanted, is_full=is_full, since=since)
-        intents = [_intend(lake.ledger, connection, plan, days) for plan in plans]
+        if wish.types:
+            types = require_offered(connection, client, wish.types)
+        else:
+            types = learn_offer(lake, connection, client).available
+        plans = plans_for(lake, connection, types, wish)
+        intents = [_intend(lake.ledger, connection, plan, days, wish) for plan in plans]
         return [_kick_off(lake, client, export) for export in intents]
 
 
 def _intend(
-    ledger: Ledger, connection: Connection, plan: ExportPlan, days: Iterable[str]
+    ledger: Ledger, connection: Connection, plan: ExportPlan, days: Iterable[str], wish: Wish
 ) -> Export:
     return ledger.intend_export(
         connection.connection_id,
@@ -154,6 +153,7 @@ def _intend(
         plan.resource_types,
         plan.since,
         days,
+        wish.restriction,
     )
 
 
@@ -182,6 +182,7 @@ def _request(export: Export) -> ExportRequest:
         export.group_id,
         export.resource_types,
         export.since,
+        export.restriction,
     )
 
 
@@ -359,6 +360,7 @@ def describe(export: Export) -> dict[str, str]:
         "state": export.state,
         "since": format_instant(export.since) if export.since else "the beginning",
         "types": ", ".join(export.resource_types),
+        "restriction": export.restriction.in_words,
         "progress": export.progress,
         "error": export.error,
     }

@@ -7,7 +7,7 @@ from pathlib import Path
 import duckdb
 
 from ecw_pipeline.landing.unreadable import unreadable_lines
-from ecw_pipeline.ledger import Export
+from ecw_pipeline.ledger_rows import Export
 from ecw_pipeline.sql_on_fhir.compiler import unfit_data
 from ecw_pipeline.stages.lake import Lake
 from ecw_pipeline.stages.landing import counts_of, quarantine_lines, screened_files

@@ -2,7 +2,7 @@
 
 from ecw_pipeline.fhir_client.budget import Budget
 from ecw_pipeline.fhir_client.providers import connect
-from ecw_pipeline.ledger import Export
+from ecw_pipeline.ledger_rows import Export
 from ecw_pipeline.stages.lake import Lake
 
 

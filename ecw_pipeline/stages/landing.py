@@ -8,15 +8,7 @@ from pathlib import Path
 import duckdb
 
 from ecw_pipeline.bulk_export.client import BulkExportClient
-from ecw_pipeline.bulk_export.download import Downloaded
-from ecw_pipeline.bulk_export.limits import Limits
-from ecw_pipeline.errors import (
-    BadDataError,
-    EcwError,
-    MachineError,
-    ProtocolError,
-    TemporaryError,
-)
+from ecw_pipeline.errors import BadDataError, EcwError, MachineError, ProtocolError
 from ecw_pipeline.fhir.resource_types import is_type_name
 from ecw_pipeline.files import sha256_of
 from ecw_pipeline.landing.landing import (
@@ -30,21 +22,16 @@ from ecw_pipeline.landing.landing import (
 from ecw_pipeline.landing.ndjson import ends_in_mid_line
 from ecw_pipeline.landing.quarantine import unreadable_before
 from ecw_pipeline.landing.unreadable import unreadable_lines
-from ecw_pipeline.ledger import Export, ExportFile
+from ecw_pipeline.ledger_rows import Export, ExportFile
 from ecw_pipeline.stages.events import (
     tell_complete,
     tell_error,
     tell_export_complete,
-    tell_request,
 )
+from ecw_pipeline.stages.fetching import FOLDERS, fetch, fetched_ahead
 from ecw_pipeline.stages.lake import Lake
-from ecw_pipeline.stages.links import refresh_links
 from ecw_pipeline.stages.outcomes import SEVERE, issues_by_severity
 from ecw_pipeline.warehouse.version_files import VERSION_COLUMNS, version_file
-
-# A file that arrives damaged is fetched once more before the type fails.
-MOST_FETCHES = 2
-_FOLDERS = {"deleted": "deleted", "error": "outcome"}
 
 FileReport = Callable[[ExportFile], None]
 
@@ -144,7 +131,7 @@ def land_side_files(lake: Lake, export: Export, report: FileReport = _silent) ->
         EcwError: a file cannot be had.
     """
     with lake.only_one("land-side-files"):
-        for kind in _FOLDERS:
+        for kind in FOLDERS:
             _land_files(lake, export, kind, None, report)
 
 
@@ -156,72 +143,51 @@ def _state_of(lake: Lake, export: Export, resource_type: str) -> str:
 def _land_files(
     lake: Lake, export: Export, kind: str, resource_type: str | None, report: FileReport
 ) -> None:
-    files = [
+    missing = [
         file
         for file in lake.ledger.files(export.export_id)
-        if file.kind == kind and resource_type in (None, file.resource_type)
+        if file.kind == kind
+        and resource_type in (None, file.resource_type)
+        and file.state != "landed"
     ]
-    missing = [file for file in files if file.state != "landed"]
-    if missing:
-        with lake.client(export.connection_id) as client:
-            for file in missing:
-                try:
-                    _land_file(lake, client, export, file)
-                except EcwError as error:
-                    tell_error(lake, export, file, error.message)
-                    raise
-                tell_complete(lake, export, _known(lake, export, file))
-                report(file)
+    if not missing:
+        return
+    with (
+        lake.client(export.connection_id) as client,
+        fetched_ahead(lake, client, export, missing) as arrivals,
+    ):
+        for file, arrival in zip(missing, arrivals, strict=True):
+            try:
+                _land_file(lake, client, export, arrival())
+            except EcwError as error:
+                tell_error(lake, export, file, error.message)
+                raise
+            tell_complete(lake, export, _known(lake, export, file))
+            report(file)
 
 
 def _land_file(lake: Lake, client: BulkExportClient, export: Export, file: ExportFile) -> None:
-    for fetches_left in reversed(range(MOST_FETCHES)):
-        if file.state == "planned":
-            file = _fetch(lake, client, export, file)
-        try:
-            _screen(lake, export, file)
-        except BadDataError:
-            lake.ledger.mark_file(export.export_id, file.file_number, state="planned")
-            paths_of(lake, export, file).received.unlink(missing_ok=True)
-            if not fetches_left:
-                raise
-            file = _known(lake, export, file)
-        else:
-            return
-
-
-def _fetch(lake: Lake, client: BulkExportClient, export: Export, file: ExportFile) -> ExportFile:
-    folder = lake.folder.export(export.connection_id, export.export_id)
-    stem = folder / (_FOLDERS.get(file.kind) or file.resource_type) / f"{file.file_number:05d}"
-    whole = client.kept(stem) or _download(lake, client, export, file, stem)
-    lake.ledger.mark_file(
-        export.export_id,
-        file.file_number,
-        state="downloaded",
-        path=str(whole.path.relative_to(folder)),
-        sha256=whole.sha256,
-        size_bytes=whole.size_bytes,
-    )
-    return _known(lake, export, file)
-
-
-def _download(
-    lake: Lake, client: BulkExportClient, export: Export, file: ExportFile, stem: Path
-) -> Downloaded:
-    settings = lake.settings
-    limits = Limits(settings.max_file_megabytes << 20, settings.max_unpacked_ratio)
+    """Screen a file; one that arrived damaged is fetched once more before the type fails."""
     try:
-        tell_request(lake, export, file)
-        return client.download(file.url, stem, limits, with_token=export.requires_token)
-    except TemporaryError:
-        refresh_links(lake, client, export)
-        fresh = _known(lake, export, file)
-        return client.download(fresh.url, stem, limits, with_token=export.requires_token)
+        _screen(lake, export, file)
+    except BadDataError:
+        _throw_away(lake, export, file)
+        again = fetch(lake, client, export, _known(lake, export, file))
+        try:
+            _screen(lake, export, again)
+        except BadDataError:
+            _throw_away(lake, export, again)
+            raise
+
+
+def _throw_away(lake: Lake, export: Export, file: ExportFile) -> None:
+    lake.ledger.mark_file(export.export_id, file.file_number, state="planned")
+    paths_of(lake, export, file).received.unlink(missing_ok=True)
 
 
 def _known(lake: Lake, export: Export, file: ExportFile) -> ExportFile:
     """The file as the ledger has it now."""
-    return lake.ledger.files(export.export_id)[file.file_number]
+    return lake.ledger.file(export.export_id, file.file_number)
 
 
 def _screen(lake: Lake, export: Export, file: ExportFile) -> None:

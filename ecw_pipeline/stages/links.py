@@ -6,7 +6,7 @@ from ecw_pipeline.bulk_export.client import BulkExportClient
 from ecw_pipeline.bulk_export.messages import ManifestFile
 from ecw_pipeline.bulk_export.protocol import Completed, InProgress
 from ecw_pipeline.errors import EcwError, ProtocolError
-from ecw_pipeline.ledger import Export, ExportFile
+from ecw_pipeline.ledger_rows import Export, ExportFile
 from ecw_pipeline.stages.lake import Lake
 
 

@@ -7,7 +7,8 @@ import duckdb
 
 from ecw_pipeline.errors import EcwError, UnsupportedViewError
 from ecw_pipeline.landing.landing import Deletion
-from ecw_pipeline.ledger import Export, Ledger
+from ecw_pipeline.ledger import Ledger
+from ecw_pipeline.ledger_rows import Export
 from ecw_pipeline.marts.catalog import Mart, built_in_marts
 from ecw_pipeline.stages.completeness import is_complete
 from ecw_pipeline.stages.flattening import FlatFiles, flatten
@@ -251,6 +252,7 @@ def _incoming(
             if deletion.resource_type == resource_type
         ],
         export_scope=f"{export.level}/{export.group_id}",
+        is_restricted=bool(export.restriction),
         is_complete=is_complete(lake, export, resource_type),
     )
 

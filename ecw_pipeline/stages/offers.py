@@ -1,6 +1,6 @@
 """Which of the wanted types a server offers and grants; what it does not is shown, not an error."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from ecw_pipeline.bulk_export.client import BulkExportClient
 from ecw_pipeline.errors import ConfigurationError
@@ -54,6 +54,22 @@ def learn_offer(lake: Lake, connection: Connection, client: BulkExportClient) ->
             " or have them granted",
         )
     return offer
+
+
+def require_offered(
+    connection: Connection, client: BulkExportClient, types: tuple[str, ...]
+) -> tuple[str, ...]:
+    """These types, if a server has them all for us.
+
+    Raises:
+        ConfigurationError: one is not offered or not granted.
+    """
+    offer = offer_of(replace(connection, resource_types=types), client)
+    if offer.in_words:
+        raise ConfigurationError(
+            offer.in_words, f"ask for some of: {', '.join(client.offered_types())}"
+        )
+    return offer.available
 
 
 def known_offer(lake: Lake, connection_id: str) -> Offer:

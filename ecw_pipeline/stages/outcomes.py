@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ecw_pipeline.landing.ndjson import numbered_lines
-from ecw_pipeline.ledger import Export, ExportFile
+from ecw_pipeline.ledger_rows import Export, ExportFile
 from ecw_pipeline.stages.lake import Lake
 
 SEVERE = ("error", "fatal")

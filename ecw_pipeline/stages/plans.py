@@ -1,6 +1,7 @@
 """What to ask a connection for, from what the ledger knows of it."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from ecw_pipeline.bulk_export.planning import (
@@ -9,22 +10,47 @@ from ecw_pipeline.bulk_export.planning import (
     plan_exports,
     types_to_reconcile,
 )
+from ecw_pipeline.fhir.restriction import UNRESTRICTED, Restriction
 from ecw_pipeline.fhir_client.providers import Connection
-from ecw_pipeline.ledger import Export, Ledger
+from ecw_pipeline.ledger import Ledger
+from ecw_pipeline.ledger_rows import Export
 from ecw_pipeline.stages.lake import Lake
 
 
+@dataclass(frozen=True)
+class Wish:
+    """What is asked for beside the news of every type: everything anew, the changes since then, of
+    some types only, or of some resources only."""
+
+    is_full: bool = False
+    since: datetime | None = None
+    resource_types: tuple[str, ...] = ()
+    restriction: Restriction = UNRESTRICTED
+
+    def __bool__(self) -> bool:
+        return self != NEWS
+
+    @property
+    def types(self) -> tuple[str, ...]:
+        """The types to ask for, those of the filters where none is named; empty for all."""
+        return self.resource_types or self.restriction.filtered_types
+
+
+NEWS = Wish()
+
+
 def plans_for(
-    lake: Lake,
-    connection: Connection,
-    wanted: Sequence[str],
-    *,
-    is_full: bool = False,
-    since: datetime | None = None,
+    lake: Lake, connection: Connection, types: Sequence[str], wish: Wish = NEWS
 ) -> list[ExportPlan]:
-    """The exports to ask a connection for, of the types wanted."""
-    anew = wanted if is_full else _types_to_reconcile(lake, connection)
-    return plan_exports(wanted, landed_types(lake.ledger, connection), anew=anew, since=since)
+    """The exports to ask a connection for, of the types that it offers.
+
+    An export of some resources says nothing of when the others were seen: it is asked for from
+    the beginning, where no instant is named.
+    """
+    if wish.restriction and wish.since is None:
+        return [ExportPlan(tuple(types), None)]
+    anew = types if wish.is_full else _types_to_reconcile(lake, connection)
+    return plan_exports(types, landed_types(lake.ledger, connection), anew=anew, since=wish.since)
 
 
 def landed_types(ledger: Ledger, connection: Connection) -> list[LandedType]:
@@ -56,11 +82,12 @@ def _types_to_reconcile(lake: Lake, connection: Connection) -> frozenset[str]:
 
 
 def _exports_of(ledger: Ledger, connection: Connection) -> list[Export]:
-    """A connection's exports at its present level and group, oldest first."""
+    """A connection's unrestricted exports at its present level and group, oldest first."""
     return [
         export
         for export in ledger.exports(connection.connection_id)
-        if (export.level, export.group_id) == (connection.level, connection.group_id)
+        if not export.restriction
+        and (export.level, export.group_id) == (connection.level, connection.group_id)
     ]
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ecw_pipeline.errors import ConfigurationError, EcwError
 from ecw_pipeline.files import machine_errors
-from ecw_pipeline.ledger import Export, ExportFile
+from ecw_pipeline.ledger_rows import Export, ExportFile
 from ecw_pipeline.marts.catalog import built_in_marts
 from ecw_pipeline.stages.lake import Lake
 from ecw_pipeline.stages.landing import paths_of, require_as_received

@@ -6,7 +6,7 @@ from typing import Any
 
 import duckdb
 
-from ecw_pipeline.ledger import Export
+from ecw_pipeline.ledger_rows import Export
 from ecw_pipeline.stages.lake import Lake
 from ecw_pipeline.stages.landing import paths_of
 from ecw_pipeline.warehouse import bookkeeping
@@ -16,6 +16,7 @@ _EXPORT_COLUMNS = (
     "connection_id",
     "level",
     "since",
+    "restriction",
     "transaction_time",
     "state",
     "requested_at",
@@ -50,6 +51,7 @@ def _export_rows(lake: Lake, loading: Export) -> list[dict[str, Any]]:
     """Every export as the ledger has it; the one being loaded as it will be after the load."""
     rows = [
         {name: getattr(export, name) for name in _EXPORT_COLUMNS}
+        | {"restriction": export.restriction.in_words}
         for export in lake.ledger.exports()
     ]
     states = {one.state for one in lake.ledger.types(loading.export_id)}

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 from ecw_pipeline.errors import EcwError, MachineError
-from ecw_pipeline.ledger import Export
+from ecw_pipeline.ledger_rows import Export
 from ecw_pipeline.stages import exports, landing, loading
 from ecw_pipeline.stages.lake import Lake
+from ecw_pipeline.stages.plans import NEWS, Wish
 from ecw_pipeline.stages.progress import Step, silent
 from ecw_pipeline.warehouse import bookkeeping
 from ecw_pipeline.warehouse.database import read_published
@@ -28,9 +28,7 @@ def ask_all(
     lake: Lake,
     day: str,
     errors: list[EcwError],
-    *,
-    is_full: bool = False,
-    since: datetime | None = None,
+    wish: Wish = NEWS,
 ) -> list[Export]:
     """Ask every connection for news, even where the day has an answer already.
 
@@ -43,9 +41,7 @@ def ask_all(
     asked: list[Export] = []
     for connection in lake.connections():
         try:
-            asked += exports.start_exports(
-                lake, connection, [day], is_full=is_full, since=since, ask_again=True
-            )
+            asked += exports.start_exports(lake, connection, [day], wish, ask_again=True)
         except EcwError as error:
             errors.append(error)
     return asked

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from ecw_pipeline.fhir.instants import format_instant
-from ecw_pipeline.ledger import Export, Ledger
+from ecw_pipeline.ledger import Ledger
+from ecw_pipeline.ledger_rows import Export
 from ecw_pipeline.stages.lake import Lake
 
 # So many exports are asked for, one after the other; then it is a person's turn, or the next day's.
@@ -26,6 +27,8 @@ def failed_exports(ledger: Ledger, connection_id: str) -> list[Export]:
     """The exports that failed and that none has made good since, oldest first."""
     failed: list[Export] = []
     for export in ledger.exports(connection_id):
+        if export.restriction:
+            continue  # somebody asked for it, and was told
         if export.state == "failed":
             failed.append(export)
         elif export.has_arrived:

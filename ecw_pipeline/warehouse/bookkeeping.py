@@ -80,6 +80,7 @@ def announce_load(
             "resource_type": incoming.resource_type,
             "transaction_time": incoming.transaction_time,
             "export_scope": incoming.export_scope,
+            "is_restricted": incoming.is_restricted,
             **counts,
         }
         insert_rows(connection, "ops.load", [row])

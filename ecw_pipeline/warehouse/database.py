@@ -26,7 +26,7 @@ SESSION = "SET TimeZone = 'UTC'; SET enable_progress_bar = false"
 # be written twice that way.
 _WORKING_SESSION = f"{SESSION}; SET memory_limit = '900MB'"
 # Raised when the tables below change: an older working warehouse is then made anew from landing.
-LAYOUT = 3
+LAYOUT = 4
 
 _OPS = f"""
 CREATE SCHEMA core;
@@ -59,14 +59,15 @@ COMMENT ON TABLE ops.mart IS
     'Up to which instant every type that a mart reads is loaded, and which type sets it';
 CREATE TABLE ops.load (
     export_id VARCHAR, connection_id VARCHAR, resource_type VARCHAR, transaction_time TIMESTAMPTZ,
-    export_scope VARCHAR, proves_absence BOOLEAN, newest_at TIMESTAMPTZ,
+    export_scope VARCHAR, is_restricted BOOLEAN DEFAULT false, proves_absence BOOLEAN,
+    newest_at TIMESTAMPTZ,
     lines_received BIGINT, lines_landed BIGINT, lines_quarantined BIGINT, lines_superseded BIGINT,
     manifest_count BIGINT, resources_changed BIGINT, resources_deleted BIGINT,
     loaded_at TIMESTAMPTZ, load_seconds DOUBLE);
 COMMENT ON TABLE ops.load IS 'One row per export and resource type that was loaded';
 CREATE TABLE ops.export (
     export_id VARCHAR, connection_id VARCHAR, level VARCHAR, since TIMESTAMPTZ,
-    transaction_time TIMESTAMPTZ, state VARCHAR, requested_at TIMESTAMPTZ,
+    restriction VARCHAR, transaction_time TIMESTAMPTZ, state VARCHAR, requested_at TIMESTAMPTZ,
     completed_at TIMESTAMPTZ, error VARCHAR);
 COMMENT ON TABLE ops.export IS 'Every export that was asked for';
 CREATE TABLE ops.file (

@@ -48,7 +48,7 @@ def note_completeness(
         INSERT INTO ops.mart
         SELECT $name, connection_id, min(loaded_to), arg_min(resource_type, loaded_to)
         FROM (SELECT connection_id, resource_type, max(transaction_time) AS loaded_to
-              FROM ops.load WHERE list_contains($types, resource_type)
+              FROM ops.load WHERE NOT is_restricted AND list_contains($types, resource_type)
               GROUP BY ALL ORDER BY ALL)
         GROUP BY connection_id
         """,

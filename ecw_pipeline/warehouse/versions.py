@@ -38,7 +38,8 @@ class Incoming:
     """What one export brings of one resource type.
 
     ``export_scope`` is what it was asked over (level and group). ``is_complete`` claims that every
-    resource of the type in that scope is in it: what is not is absent.
+    resource of the type in that scope is in it: what is not is absent. ``is_restricted`` says that
+    it was asked for some resources only: it tells not how far the type is known.
     """
 
     connection_id: str
@@ -49,6 +50,7 @@ class Incoming:
     deletions: Sequence[DeletedResource]
     export_scope: str = ""
     is_complete: bool = False
+    is_restricted: bool = False
 
     @property
     def where(self) -> str:

@@ -14,6 +14,7 @@ from ecw_pipeline.bulk_export.messages import (
     parse_manifest,
 )
 from ecw_pipeline.errors import ProtocolError
+from ecw_pipeline.fhir.restriction import Restriction
 from ecw_pipeline.settings import ExportLevel
 from ecw_pipeline_tests.builders import MONDAY
 
@@ -187,3 +188,27 @@ JSON = st.recursive(
 def test_any_json_is_a_manifest_or_a_protocol_error(keys: dict[str, Any]) -> None:
     with suppress(ProtocolError):
         assert manifest(**keys).transaction_time == MONDAY
+
+
+def test_a_body_names_what_a_query_does_and_the_patients() -> None:
+    restriction = Restriction.of(["Task?status=ready", "Task?code=a"], ["ann", "bob"])
+
+    body = ExportRequest("system", "", ("Patient", "Task"), MONDAY, restriction).body()
+
+    assert [tuple(one.values()) for one in body["parameter"]] == [
+        ("_type", "Patient"),
+        ("_type", "Task"),
+        ("_since", "2024-01-01T12:00:00.000Z"),
+        ("_typeFilter", "Task?status=ready"),
+        ("_typeFilter", "Task?code=a"),
+        ("patient", {"reference": "Patient/ann"}),
+        ("patient", {"reference": "Patient/bob"}),
+    ]
+
+
+def test_a_manifest_of_some_resources_does_not_answer_for_all() -> None:
+    document = {"request": "https://a.org/$export?_typeFilter=Task%3Fstatus%3Dready"}
+    narrowed = Restriction.of(["Task?status=ready"])
+
+    assert not ExportRequest("system", "", ("Task",), None).is_answered_by(document)
+    assert ExportRequest("system", "", ("Task",), None, narrowed).is_answered_by(document)

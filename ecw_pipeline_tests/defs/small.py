@@ -18,7 +18,7 @@ from ecw_pipeline.defs.marts import mart_assets
 from ecw_pipeline.defs.partitions import range_tags
 from ecw_pipeline.defs.raw import raw_assets
 from ecw_pipeline.defs.resources import LakeResource, resources
-from ecw_pipeline.ledger import Export
+from ecw_pipeline.ledger_rows import Export
 from ecw_pipeline.settings import Settings
 from ecw_pipeline_tests.stages.child import TABLES, TYPES, SmallLake
 from ecw_pipeline_tests.stages.interrupted import write_data

@@ -18,6 +18,7 @@ from ecw_pipeline.errors import EcwError
 from ecw_pipeline.sandbox.config import SandboxConfig, Window
 from ecw_pipeline.sandbox.server import RunningSandbox, running_sandbox
 from ecw_pipeline.stages.lake import Lake
+from ecw_pipeline.stages.plans import Wish
 from ecw_pipeline.stages.sync import Synced, ask_all, bring_home
 from ecw_pipeline.warehouse.database import read_published
 
@@ -65,7 +66,7 @@ class Site:
         """The whole job through the stages alone."""
         lake = self.lake
         errors: list[EcwError] = []
-        asked = ask_all(lake, day, errors, is_full=is_full)
+        asked = ask_all(lake, day, errors, Wish(is_full))
         if errors:
             raise errors[0]
         return bring_home(lake, [export.export_id for export in asked])

@@ -2,6 +2,8 @@
 
 import gzip
 from collections import Counter
+from collections.abc import Callable
+from typing import Any
 
 import httpx
 import pytest
@@ -82,7 +84,8 @@ def test_a_kick_off_by_post_means_the_same(visitor: Visitor) -> None:
         ({"_since": "yesterday"}, "_since"),
         ({"_outputFormat": "text/csv"}, "_outputFormat"),
         ({"_elements": "id"}, "_elements"),
-        ({"_typeFilter": "Patient?active=true"}, "_typeFilter"),
+        ({"_typeFilter": "Patient"}, "_typeFilter"),
+        ({"_typeFilter": "Patient?shoe-size=44"}, "shoe-size"),
     ],
 )
 def test_a_bad_parameter_is_named(visitor: Visitor, parameters: dict[str, str], words: str) -> None:
@@ -90,6 +93,41 @@ def test_a_bad_parameter_is_named(visitor: Visitor, parameters: dict[str, str], 
 
     assert reply.status_code == 400
     assert words in diagnostics(reply)
+
+
+@pytest.mark.parametrize(
+    ("search", "holds"),
+    [
+        ("gender=female", lambda r: r["gender"] == "female"),
+        ("gender=female,male", lambda r: r["gender"] in ("female", "male")),
+        ("active=false", lambda r: not r["active"]),
+        ("_lastUpdated=lt2025-01-01", lambda r: r["meta"]["lastUpdated"] < "2025-01-01"),
+        ("_id=pat-000001", lambda r: r["id"] == "pat-000001"),
+    ],
+)
+def test_a_type_filter_leaves_what_its_search_finds(
+    visitor: Visitor, search: str, holds: Callable[[dict[str, Any]], bool]
+) -> None:
+    everyone = visitor.lines(visitor.export("", _type="Patient"))
+
+    found = visitor.lines(visitor.export("", _type="Patient", _typeFilter=f"Patient?{search}"))
+
+    assert found == [one for one in everyone if holds(one)]
+
+
+def test_filters_of_a_type_are_alternatives_and_of_another_type_no_matter(
+    visitor: Visitor,
+) -> None:
+    filters = "Observation?code=http://loinc.org|8867-4,Observation?category=laboratory"
+    found = visitor.lines(visitor.export("", _type="Observation,Location", _typeFilter=filters))
+
+    kinds = {
+        (one["category"][0]["coding"][0]["code"], one["code"]["coding"][0]["code"] == "8867-4")
+        for one in found
+        if one["resourceType"] == "Observation"
+    }
+    assert kinds == {("laboratory", False), ("vital-signs", True)}
+    assert any(one["resourceType"] == "Location" for one in found)
 
 
 def test_a_lenient_client_gets_its_export_without_the_optional_parameter(visitor: Visitor) -> None:

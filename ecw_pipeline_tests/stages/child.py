@@ -7,6 +7,7 @@ those written in C. Nothing in the pipeline knows of it.
 import os
 import signal
 import sys
+import threading
 import time
 import warnings
 from collections.abc import Callable, Sequence
@@ -119,7 +120,9 @@ def _run(
     os.environ.clear()
     os.environ.update(environment)
     if steps:
-        sys.setprofile(_watcher(steps, happening))
+        watcher = _watcher(steps, happening)
+        sys.setprofile(watcher)
+        threading.setprofile(watcher)
     signal.setitimer(signal.ITIMER_PROF, dies_after_cpu_seconds)
     said, exit_code = "", 0
     try:

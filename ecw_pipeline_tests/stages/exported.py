@@ -10,7 +10,7 @@ from typing import Any
 
 from ecw_pipeline.fhir.instants import parse_instant
 from ecw_pipeline.fhir.resource_types import snake_case
-from ecw_pipeline.ledger import Export
+from ecw_pipeline.ledger_rows import Export
 from ecw_pipeline.stages.lake import Lake
 from ecw_pipeline.stages.tables import Table
 from ecw_pipeline_tests.stages.model_server import GARBLED, NAMELESS, Job, Practice

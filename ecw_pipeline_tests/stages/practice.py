@@ -11,12 +11,13 @@ import pytest
 
 from ecw_pipeline.clock import ManualClock
 from ecw_pipeline.errors import EcwError
-from ecw_pipeline.ledger import Export
+from ecw_pipeline.ledger_rows import Export
 from ecw_pipeline.sandbox.config import BASE_PATH
 from ecw_pipeline.settings import Settings
 from ecw_pipeline.stages import landing, loading
 from ecw_pipeline.stages.exports import require_arrived, start_exports, wait_for_exports
 from ecw_pipeline.stages.lake import Lake
+from ecw_pipeline.stages.plans import NEWS, Wish
 from ecw_pipeline_tests.builders import monday_clock
 from ecw_pipeline_tests.pipeline.harness import Site, site
 from ecw_pipeline_tests.stages.proxy import Proxy, proxy_to
@@ -41,13 +42,18 @@ class Practice:
     def set(self, name: str, value: object) -> None:
         self.environment.setenv(name, str(value))
 
-    def ask(self, day: str = DAY, **options: Any) -> list[Export]:
+    def ask(self, day: str = DAY, wish: Wish = NEWS, *, ask_again: bool = False) -> list[Export]:
         lake = self.lake
-        return [e for c in lake.connections() for e in start_exports(lake, c, [day], **options)]
+        return [
+            export
+            for connection in lake.connections()
+            for export in start_exports(lake, connection, [day], wish, ask_again=ask_again)
+        ]
 
-    def arrive(self, day: str = DAY, **options: Any) -> list[Export]:
+    def arrive(self, day: str = DAY, wish: Wish = NEWS, *, ask_again: bool = False) -> list[Export]:
         lake = self.lake
-        ended = wait_for_exports(lake, [e.export_id for e in self.ask(day, **options)])
+        asked = self.ask(day, wish, ask_again=ask_again)
+        ended = wait_for_exports(lake, [export.export_id for export in asked])
         return [require_arrived(export) for export in ended]
 
     def land(self, *exports: Export) -> dict[str, str]:

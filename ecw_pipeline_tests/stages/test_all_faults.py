@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from ecw_pipeline.sandbox.faults.table import FAULTS
+from ecw_pipeline.stages.plans import Wish
 from ecw_pipeline_tests.soak import tries
 from ecw_pipeline_tests.stages.test_faults import TRUTH, Visit, shared, visit
 
@@ -58,5 +59,5 @@ def test_all_faults_at_once_lose_nothing(
     assert visit.started() <= sum(export.kick_offs for export in visit.exports())
 
     visit.suffer({})
-    assert visit.try_once() or visit.try_once(is_full=True), visit.messages
+    assert visit.try_once() or visit.try_once(Wish(is_full=True)), visit.messages
     assert visit.landed() == TRUTH

@@ -11,8 +11,9 @@ import httpx
 import pytest
 
 from ecw_pipeline.errors import ProtocolError, TemporaryError
-from ecw_pipeline.ledger import Export
+from ecw_pipeline.ledger_rows import Export
 from ecw_pipeline.stages.exports import advance_export, require_arrived
+from ecw_pipeline.stages.plans import Wish
 from ecw_pipeline_tests.builders import MONDAY
 from ecw_pipeline_tests.odd_server import raw
 from ecw_pipeline_tests.stages.practice import DAY, Practice, practice, small_data
@@ -82,7 +83,7 @@ def test_a_day_whose_export_failed_is_asked_again(one: Practice) -> None:
 def test_full_asks_for_everything_anew(one: Practice) -> None:
     _land(one)
 
-    (again,) = one.ask(DAY, is_full=True)
+    (again,) = one.ask(DAY, Wish(is_full=True))
 
     assert again.since is None
     assert len(_started(one)) == 2
@@ -93,7 +94,7 @@ def test_another_since_asks_again_and_leaves_the_watermark_where_a_gap_would_be(
 ) -> None:
     (first,) = _land(one)
     later = first.known_at + timedelta(hours=1)
-    exports = one.arrive(DAY, since=later)
+    exports = one.arrive(DAY, Wish(since=later))
     assert one.land(*exports) == {}
 
     (third,) = one.ask(TUESDAY)
@@ -103,11 +104,11 @@ def test_another_since_asks_again_and_leaves_the_watermark_where_a_gap_would_be(
 
 
 def test_changes_since_long_ago_wait_for_the_export_under_way(slow: Practice) -> None:
-    slow.ask(DAY, since=MONDAY)
+    slow.ask(DAY, Wish(since=MONDAY))
 
-    slow.ask(DAY, since=MONDAY + timedelta(hours=1))  # is answered by the one under way
+    slow.ask(DAY, Wish(since=MONDAY + timedelta(hours=1)))  # is answered by the one under way
     with pytest.raises(TemporaryError, match="under way"):
-        slow.ask(DAY, since=MONDAY - timedelta(hours=1))
+        slow.ask(DAY, Wish(since=MONDAY - timedelta(hours=1)))
 
     assert len(_started(slow)) == 1
 

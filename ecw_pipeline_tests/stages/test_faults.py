@@ -17,13 +17,14 @@ import pytest
 from ecw_pipeline.clock import ManualClock
 from ecw_pipeline.errors import EcwError, TemporaryError
 from ecw_pipeline.landing.ndjson import numbered_lines
-from ecw_pipeline.ledger import Export
+from ecw_pipeline.ledger_rows import Export
 from ecw_pipeline.sandbox.faults.table import FAULTS
 from ecw_pipeline.settings import Settings
 from ecw_pipeline.stages import landing
 from ecw_pipeline.stages.exports import require_arrived, start_exports, wait_for_exports
 from ecw_pipeline.stages.lake import Lake
 from ecw_pipeline.stages.outcomes import issues_by_severity
+from ecw_pipeline.stages.plans import NEWS, Wish
 from ecw_pipeline_tests.builders import monday_clock
 from ecw_pipeline_tests.pipeline.harness import Site, site
 from ecw_pipeline_tests.sandbox.harness import Visitor
@@ -48,12 +49,12 @@ class Visit:
     def suffer(self, faults: dict[str, Any]) -> None:
         self.site.sandbox.faults.replace(faults)
 
-    def try_once(self, **options: Any) -> bool:
+    def try_once(self, wish: Wish = NEWS) -> bool:
         """Ask, wait and land; whether all went well. What went wrong is kept in words."""
         lake, well = self.lake, True
         try:
             (connection,) = lake.connections()
-            asked = start_exports(lake, connection, [DAY], ask_again=True, **options)
+            asked = start_exports(lake, connection, [DAY], wish, ask_again=True)
             ended = wait_for_exports(lake, [export.export_id for export in asked])
         except EcwError as error:
             self.messages.append(str(error))

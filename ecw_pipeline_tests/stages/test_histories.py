@@ -32,6 +32,7 @@ from ecw_pipeline.settings import Settings
 from ecw_pipeline.stages.exports import start_exports, wait_for_exports
 from ecw_pipeline.stages.landing import land_side_files, land_type
 from ecw_pipeline.stages.loading import load_exports
+from ecw_pipeline.stages.plans import Wish
 from ecw_pipeline.warehouse.database import read_published
 from ecw_pipeline_tests.examples import examples
 from ecw_pipeline_tests.stages.exported import SMALL_TABLES, Exported, Rows, SmallLake
@@ -75,7 +76,9 @@ keys = st.sampled_from([(kind, resource_id) for kind in TYPES for resource_id in
 puts = st.builds(Put, keys, st.sampled_from(["x", "yz"]), st.booleans(), st.integers(0, 1))
 removes = st.builds(Remove, keys, st.sampled_from([True, True, True, False]))
 changes = st.lists(puts | puts | removes, min_size=1, max_size=4)
-plans = st.sampled_from([{}, {"ask_again": True}, {"ask_again": True}, {"is_full": True}])
+plans = st.sampled_from(
+    [{}, {"ask_again": True}, {"ask_again": True}, {"wish": Wish(is_full=True)}]
+)
 habits = st.one_of(
     st.just(Habits()),
     st.just(Habits(writes_late=True)),
@@ -131,7 +134,7 @@ class Histories(RuleBasedStateMachine):
                         self.doubtful[mark] = len(practice.jobs)
 
     @rule(name=names, plan=plans, days=st.sets(st.sampled_from(DAYS), min_size=1), habits=habits)
-    def ask(self, name: str, plan: dict[str, bool], days: set[str], habits: Habits) -> None:
+    def ask(self, name: str, plan: dict[str, object], days: set[str], habits: Habits) -> None:
         practice = self.practices[name]
         practice.habits, before = habits, len(practice.jobs)
         with suppress(TemporaryError):  # everything is wanted while news are under way
@@ -184,7 +187,7 @@ class Histories(RuleBasedStateMachine):
     def _end(self) -> None:
         for name in NAMES:
             self.bring(name, frozenset(), only_newest=False)
-            self.ask(name, {"is_full": True}, set(DAYS), Habits())
+            self.ask(name, {"wish": Wish(is_full=True)}, set(DAYS), Habits())
             self.bring(name, frozenset(), only_newest=False)
         self.load()
         with self._warehouse() as connection:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ecw_pipeline.ledger import Export
+from ecw_pipeline.ledger_rows import Export
 from ecw_pipeline.stages.lake import Lake
 from ecw_pipeline_tests.soak import IS_SOAK, tries
 from ecw_pipeline_tests.stages.child import KILLED, sync

@@ -14,10 +14,10 @@ from ecw_pipeline.errors import (
     EcwError,
     TemporaryError,
 )
-from ecw_pipeline.ledger import Export
+from ecw_pipeline.ledger_rows import Export
 from ecw_pipeline.stages.exports import advance_export, start_exports
 from ecw_pipeline.stages.landing import land_type
-from ecw_pipeline.stages.plans import landed_types
+from ecw_pipeline.stages.plans import Wish, landed_types
 from ecw_pipeline.stages.sync import ask_all, bring_home
 from ecw_pipeline_tests.odd_server import endless
 from ecw_pipeline_tests.stages.practice import (
@@ -189,7 +189,7 @@ def test_everything_cannot_be_asked_for_while_changes_are_under_way(one: Practic
     lake = one.lake
 
     with pytest.raises(TemporaryError, match="under way"):
-        start_exports(lake, lake.connections()[0], ["2026-01-07"], is_full=True)
+        start_exports(lake, lake.connections()[0], ["2026-01-07"], Wish(is_full=True))
 
 
 def test_a_table_whose_view_is_gone_is_gone(one: Practice, tmp_path: Path) -> None:
