@@ -10,6 +10,7 @@ from dagster._core.definitions.definitions_load_context import (
 )
 
 from ecw_pipeline.defs.automation import EXECUTOR, JOBS, daily_sync, land_finished_exports
+from ecw_pipeline.defs.connection_check import connections_answer
 from ecw_pipeline.defs.core import core_assets
 from ecw_pipeline.defs.exports import export_manifest, export_request
 from ecw_pipeline.defs.flat import flat_assets
@@ -39,6 +40,7 @@ def definitions() -> dg.Definitions:
             core_assets(tables),
             mart_assets(built_in_marts(), frozenset(table.name for table in tables)),
         ],
+        asset_checks=[connections_answer],
         jobs=JOBS,
         schedules=[daily_sync],
         sensors=[land_finished_exports],

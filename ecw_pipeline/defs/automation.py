@@ -6,6 +6,7 @@ from datetime import date, timedelta
 import dagster as dg
 
 from ecw_pipeline.defs.arrival import news_of_arrival
+from ecw_pipeline.defs.connection_check import CONNECTIONS_ANSWER
 from ecw_pipeline.defs.exports import EXPORT_TAG
 from ecw_pipeline.defs.partitions import LANDS_TAG, range_tags
 from ecw_pipeline.defs.resources import LakeResource
@@ -31,9 +32,11 @@ _ACTIVE = [
     dg.DagsterRunStatus.CANCELING,
 ]
 
-_REQUEST = dg.AssetSelection.assets("export_request")
+# It speaks to every server, so it is run when somebody asks.
+_DOCTOR = dg.AssetSelection.checks(CONNECTIONS_ANSWER)
+_REQUEST = dg.AssetSelection.assets("export_request") - _DOCTOR
 _LOAD = dg.AssetSelection.groups("core", "marts")
-_ALL = dg.AssetSelection.all()
+_ALL = dg.AssetSelection.all() - _DOCTOR
 
 request_exports = dg.define_asset_job(
     "request_exports",
@@ -66,7 +69,13 @@ full_refresh = dg.define_asset_job(
     config={"ops": {"export_request": {"config": {"full": True}}}},
     description="As incremental_sync, but asks for everything anew.",
 )
-JOBS = (request_exports, land_exports, load_landed, incremental_sync, full_refresh)
+doctor = dg.define_asset_job(
+    "doctor",
+    _DOCTOR,
+    executor_def=EXECUTOR,
+    description="Check every link to each server, as `ecw doctor` does.",
+)
+JOBS = (request_exports, land_exports, load_landed, incremental_sync, full_refresh, doctor)
 
 
 @dg.schedule(

@@ -21,17 +21,17 @@ def spoken_failures(context: dg.AssetExecutionContext) -> Iterator[None]:
         yield
     except TemporaryError as error:
         if context.retry_number >= MOST_STEP_RETRIES:
-            raise _failure(error) from None
+            raise failure(error) from None
         wait = error.retry_after_seconds or FIRST_WAIT_SECONDS * 2**context.retry_number
         context.log.warning(f"{error}; repeating in {wait:g} s")
         raise dg.RetryRequested(MOST_STEP_RETRIES, seconds_to_wait=wait) from error
     except EcwError as error:
-        raise _failure(error) from None
+        raise failure(error) from None
     except duckdb.Error as error:
-        raise _failure(engine_error(error)) from None
+        raise failure(engine_error(error)) from None
 
 
-def _failure(error: EcwError) -> dg.Failure:
+def failure(error: EcwError) -> dg.Failure:
     """The error's words, without a traceback of our own code."""
     return dg.Failure(
         description=str(error),

@@ -11,6 +11,7 @@ import dagster as dg
 
 from ecw_pipeline.clock import Clock, SystemClock
 from ecw_pipeline.defs.automation import EXECUTOR, JOBS, land_finished_exports
+from ecw_pipeline.defs.connection_check import connections_answer
 from ecw_pipeline.defs.core import core_assets
 from ecw_pipeline.defs.exports import export_manifest, export_request
 from ecw_pipeline.defs.flat import flat_assets
@@ -50,6 +51,7 @@ def small_definitions() -> dg.Definitions:
             core_assets(tables),
             mart_assets(lake.marts, frozenset(TABLES)),
         ],
+        asset_checks=[connections_answer],
         jobs=JOBS,
         resources=resources() | {"lake": SmallLakeResource()},
         executor=EXECUTOR,

@@ -1,0 +1,46 @@
+"""The doctor in the UI: run when somebody asks, and never by the jobs of every day."""
+
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from ecw_pipeline.defs.automation import JOBS
+from ecw_pipeline.defs.connection_check import NAME
+from ecw_pipeline_tests.defs.small import small_job
+from ecw_pipeline_tests.stages.practice import practice, small_data
+
+
+def _examine(tmp_path: Path, secret: str = "") -> dg.AssetCheckEvaluation:
+    with practice(tmp_path, data=small_data(tmp_path / "lines")) as one:
+        if secret:
+            one.set("ECLINICALWORKS_CLIENT_SECRET", secret)
+        with dg.DagsterInstance.ephemeral() as instance:
+            result = small_job("doctor").execute_in_process(instance=instance)
+    (evaluation,) = result.get_asset_check_evaluations()
+    return evaluation
+
+
+def test_a_chain_that_holds_passes_with_every_link_told(tmp_path: Path) -> None:
+    evaluation = _examine(tmp_path)
+
+    links = str(evaluation.metadata["links"].value)
+    assert evaluation.passed, links
+    assert all(f"| {link} | ok |" in links for link in ("address", "token", "scopes"))
+
+
+def test_a_broken_link_fails_with_the_next_step(tmp_path: Path) -> None:
+    evaluation = _examine(tmp_path, secret="wrong")
+
+    assert not evaluation.passed
+    broken = [row for row in str(evaluation.metadata["links"].value).split("\n") if "failed" in row]
+    assert len(broken) == 1
+    assert "ECLINICALWORKS_CLIENT_SECRET" in broken[0]
+    assert "wrong" not in broken[0]
+
+
+@pytest.mark.parametrize("name", [job.name for job in JOBS])
+def test_only_its_own_job_asks_the_servers(name: str) -> None:
+    steps = {node.name for node in small_job(name).all_node_defs}
+
+    assert any(NAME in step for step in steps) == (name == "doctor")
