@@ -16,6 +16,11 @@ class DataFolder:
         return self.root / "warehouse.duckdb"
 
     @property
+    def report(self) -> Path:
+        """The page of plots."""
+        return self.root / "report.html"
+
+    @property
     def state(self) -> Path:
         return self.root / "state"
 

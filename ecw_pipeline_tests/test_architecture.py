@@ -15,7 +15,7 @@ ROWS = (
     ("cli",),
     ("definitions",),
     ("defs",),
-    ("doctor", "dictionary"),
+    ("doctor", "dictionary", "report"),
     ("stages", "sandbox"),
     ("bulk_export", "landing", "sql_on_fhir", "warehouse", "ledger"),
     ("fhir_client", "ledger_tables", "ledger_rows"),

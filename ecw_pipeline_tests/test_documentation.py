@@ -15,9 +15,8 @@ from ecw_pipeline.errors import EcwError
 from ecw_pipeline.marts.catalog import built_in_marts
 from ecw_pipeline.settings import ConnectionSettings, Settings
 from ecw_pipeline.sql_on_fhir.compiler import compile_view
-from ecw_pipeline.stages.tables import all_tables
 from ecw_pipeline.warehouse.database import working_warehouse
-from ecw_pipeline.warehouse.mart_runner import build_mart
+from ecw_pipeline_tests.empty_warehouse import empty_warehouse
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
@@ -55,18 +54,8 @@ def test_the_marts_named_in_the_readme_exist() -> None:
     assert named <= set(built_in_marts())
 
 
-def _empty_warehouse(path: Path) -> None:
-    """A warehouse with every table and mart, and no row."""
-    with working_warehouse(path) as connection:
-        for table in all_tables(None).values():
-            for statement in table.in_warehouse.ddl():
-                connection.execute(statement)
-        for mart in built_in_marts().values():
-            build_mart(connection, mart.name, mart.question, mart.sql)
-
-
 def test_every_query_on_a_page_runs(tmp_path: Path) -> None:
-    _empty_warehouse(tmp_path / "working.duckdb")
+    empty_warehouse(tmp_path / "working.duckdb")
 
     with working_warehouse(tmp_path / "working.duckdb") as connection:
         queries = [
@@ -79,7 +68,7 @@ def test_every_query_on_a_page_runs(tmp_path: Path) -> None:
 
 
 def test_the_python_in_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    _empty_warehouse(tmp_path / "data" / "warehouse.duckdb")
+    empty_warehouse(tmp_path / "data" / "warehouse.duckdb")
     monkeypatch.chdir(tmp_path)
     known: dict[str, object] = {}
 

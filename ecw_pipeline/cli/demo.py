@@ -71,6 +71,7 @@ def run(
     command = shlex.quote(sys.argv[0])
     console.print(f'your own question:  {command} sql "select …"', soft_wrap=True)
     console.print(f"the warehouse:      {lake.folder.warehouse} (read-only)", soft_wrap=True)
+    console.print(f"a page of plots:    {lake.folder.report}", soft_wrap=True)
     console.print("the Dagster UI:     make dev, then http://127.0.0.1:3000", highlight=False)
 
 

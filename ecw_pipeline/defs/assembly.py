@@ -16,6 +16,7 @@ from ecw_pipeline.defs.exports import export_manifest, export_request
 from ecw_pipeline.defs.flat import flat_assets
 from ecw_pipeline.defs.marts import mart_assets
 from ecw_pipeline.defs.raw import raw_assets
+from ecw_pipeline.defs.report import report_asset
 from ecw_pipeline.defs.resources import resources
 from ecw_pipeline.fhir.resource_types import BRIEF_TYPES
 from ecw_pipeline.marts.catalog import built_in_marts
@@ -39,6 +40,7 @@ def definitions() -> dg.Definitions:
             *flat_assets(tables),
             core_assets(tables),
             mart_assets(built_in_marts(), frozenset(table.name for table in tables)),
+            report_asset(built_in_marts()),
         ],
         asset_checks=[connections_answer],
         jobs=JOBS,

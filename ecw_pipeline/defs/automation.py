@@ -35,7 +35,7 @@ _ACTIVE = [
 # It speaks to every server, so it is run when somebody asks.
 _DOCTOR = dg.AssetSelection.checks(CONNECTIONS_ANSWER)
 _REQUEST = dg.AssetSelection.assets("export_request") - _DOCTOR
-_LOAD = dg.AssetSelection.groups("core", "marts")
+_LOAD = dg.AssetSelection.groups("core", "marts", "report")
 _ALL = dg.AssetSelection.all() - _DOCTOR
 
 request_exports = dg.define_asset_job(

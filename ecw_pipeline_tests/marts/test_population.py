@@ -9,6 +9,7 @@ from ecw_pipeline_tests.marts.warehouse import PRACTICE, Warehouse
 
 AGES = "patients_by_age_band"
 FRESH = "data_freshness"
+NOON = "2024-01-01T12:00:00Z"
 
 
 def patient(born_on: str | None, **more: Any) -> dict[str, Any]:
@@ -103,3 +104,19 @@ def test_connections_lag_behind_their_own_freshest(warehouse: Warehouse) -> None
     )
 
     assert warehouse.mart(FRESH, "connection_id, behind_hours") == [("b", 0), (PRACTICE, 0)]
+
+
+def test_completeness_counts_who_what_and_when(warehouse: Warehouse) -> None:
+    warehouse.add(
+        "core.observation",
+        {"observation_id": "a", "patient_id": "ann", "code": "1", "effective_at": NOON},
+        {"observation_id": "b", "patient_id": "ann", "code_text": "x", "issued_at": NOON},
+        {"observation_id": "c", "patient_id": None},
+        {"observation_id": "d", "patient_id": "bob", "code": "2"},
+    )
+    warehouse.add("core.patient", {"patient_id": "ann", "born_on": "1950-01-01"})
+
+    assert warehouse.mart("completeness_by_type") == [
+        (PRACTICE, "Observation", 4, 3, 3, 2, 0.75, 0.75, 0.5),
+        (PRACTICE, "Patient", 1, 1, 0, 1, 1.0, 0.0, 1.0),
+    ]
