@@ -89,8 +89,10 @@ class Ledger:
         since: datetime | None,
         days: Iterable[str],
         restriction: Restriction = UNRESTRICTED,
+        *,
+        is_partial: bool = False,
     ) -> Export:
-        """Write down an export before it is asked for, and the partition days it answers."""
+        """Write down an export before it is asked for, and the partition days it is found by."""
         now = self._clock.now()
         export_id = f"{now:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
         row = {
@@ -101,6 +103,7 @@ class Ledger:
             "resource_types": json.dumps(list(resource_types)),
             "since": since and format_instant(since),
             "restriction": restriction.to_json(),
+            "is_partial": is_partial,
             "state": "intended",
             "intended_at": format_instant(now),
         }
@@ -243,7 +246,12 @@ class Ledger:
 
     def answered_days(self, connection_id: str) -> dict[str, list[str]]:
         """Each partition day with the exports that answer it, oldest first."""
-        query = sa.select(PARTITION_DAY).where(PARTITION_DAY.c.connection_id == connection_id)
+        query = (
+            sa.select(PARTITION_DAY)
+            .join(EXPORT, EXPORT.c.export_id == PARTITION_DAY.c.export_id)
+            .where(PARTITION_DAY.c.connection_id == connection_id)
+            .where(sa.func.coalesce(EXPORT.c.is_partial, sa.false()) == sa.false())
+        )
         answered: dict[str, list[str]] = {}
         for row in self._rows(query.order_by("day", "export_id")):
             answered.setdefault(row.day, []).append(row.export_id)

@@ -21,7 +21,11 @@ ARRIVED_STAGES: tuple[ExportStage, ...] = ("completed", "landed", "loaded")
 
 @dataclass(frozen=True)
 class Export:
-    """One `$export` run as the ledger knows it."""
+    """One `$export` run as the ledger knows it.
+
+    ``is_partial``: it was asked for less than a connection is kept up to date with, and so answers
+    none of the days that it is found by.
+    """
 
     export_id: str
     connection_id: str
@@ -30,6 +34,7 @@ class Export:
     resource_types: tuple[str, ...]
     since: datetime | None
     restriction: Restriction
+    is_partial: bool
     state: ExportStage
     status_url: str
     progress: str
@@ -105,6 +110,7 @@ def as_export(row: Mapping[str, Any]) -> Export:
     values = dict(row) | {
         "resource_types": tuple(json.loads(row["resource_types"])),
         "restriction": Restriction.from_json(row["restriction"]),
+        "is_partial": bool(row["is_partial"]),
     }
     for name in _INSTANTS:
         values[name] = parse_instant(row[name]) if row[name] else None

@@ -14,6 +14,7 @@ EXPORT = sa.Table(
     sa.Column("resource_types", sa.String, nullable=False),
     sa.Column("since", sa.String),
     sa.Column("restriction", sa.String),
+    sa.Column("is_partial", sa.Boolean),
     sa.Column("state", sa.String, nullable=False),
     sa.Column("status_url", sa.String, nullable=False, default=""),
     sa.Column("progress", sa.String, nullable=False, default=""),

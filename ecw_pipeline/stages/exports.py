@@ -26,14 +26,16 @@ from ecw_pipeline.ledger import Ledger
 from ecw_pipeline.ledger_rows import Export
 from ecw_pipeline.stages.events import tell_kick_off, tell_poll
 from ecw_pipeline.stages.lake import Lake
-from ecw_pipeline.stages.offers import learn_offer, require_offered
-from ecw_pipeline.stages.plans import NEWS, Wish, is_on_its_way, plans_for
+from ecw_pipeline.stages.offers import known_offer, learn_offer, require_offered
+from ecw_pipeline.stages.plans import NEWS, Wish, is_covered, is_on_its_way, plans_for
 from ecw_pipeline.stages.troubles import failed_exports
 
 # A kick-off whose reply never came is asked once more, on record: nobody can know if it counted.
 # So is one whose export the server forgot.
 MOST_KICK_OFFS = 2
 UNREACHABLE_WAIT_SECONDS = 60.0
+# Exports take 5 to 30 minutes: a step that must wait for one tries again then.
+WAIT_FOR_OTHERS_SECONDS = 900.0
 
 
 def start_exports(
@@ -59,7 +61,7 @@ def start_exports(
     with _only_one(lake, connection.connection_id):
         running = [e for e in ledger.exports(connection.connection_id) if e.is_open]
         if running:
-            return _join(lake, running, days, wish)
+            return _join(lake, connection, running, days, wish)
         unfinished = unfinished_exports(lake, connection.connection_id)
         if ask_again and unfinished and not wish:
             return unfinished
@@ -70,27 +72,24 @@ def start_exports(
         return answered + (_ask(lake, connection, open_days) if open_days else [])
 
 
-def _join(lake: Lake, running: Sequence[Export], days: Sequence[str], wish: Wish) -> list[Export]:
+def _join(
+    lake: Lake,
+    connection: Connection,
+    running: Sequence[Export],
+    days: Sequence[str],
+    wish: Wish,
+) -> list[Export]:
     """Let exports that are under way answer further days."""
-    asked = {name for export in running for name in export.resource_types}
-    if not asked.issuperset(wish.types) or any(_brings_less(e, wish) for e in running):
+    offered = known_offer(lake, connection.connection_id).available
+    if not is_covered(running, connection, wish, offered):
         raise TemporaryError(
-            f"an export of {running[0].connection_id} is under way that brings less",
+            f"an export of {connection.connection_id} is under way that brings less",
             "ask for more when it is done: ecw status",
+            retry_after_seconds=WAIT_FOR_OTHERS_SECONDS,
         )
     for export in running:
         lake.ledger.assign_days(export, days)
     return [_advance(lake, export.export_id) for export in running]
-
-
-def _brings_less(export: Export, wish: Wish) -> bool:
-    """Whether an export leaves out something of what is wanted now."""
-    if export.restriction:
-        return export.restriction != wish.restriction
-    if export.since is None:
-        return False
-    is_from_the_beginning = wish.is_full or (bool(wish.restriction) and wish.since is None)
-    return is_from_the_beginning or (wish.since is not None and wish.since < export.since)
 
 
 def _open_days(
@@ -124,7 +123,7 @@ def unfinished_exports(lake: Lake, connection_id: str) -> list[Export]:
 
 
 def _stands(export: Export) -> bool:
-    return export.state not in ("failed", "cancelled") and not export.restriction
+    return export.state not in ("failed", "cancelled") and not export.is_partial
 
 
 def _ask(
@@ -139,14 +138,16 @@ def _ask(
         else:
             types = learn_offer(lake, connection, client).available
         plans = plans_for(lake, connection, types, wish)
-        intents = [_intend(lake.ledger, connection, plan, days, wish) for plan in plans]
+        intents = [_intend(lake, connection, plan, days, wish) for plan in plans]
         return [_kick_off(lake, client, export) for export in intents]
 
 
 def _intend(
-    ledger: Ledger, connection: Connection, plan: ExportPlan, days: Iterable[str], wish: Wish
+    lake: Lake, connection: Connection, plan: ExportPlan, days: Iterable[str], wish: Wish
 ) -> Export:
-    return ledger.intend_export(
+    usual = lake.connection(connection.connection_id)
+    is_elsewhere = (connection.level, connection.group_id) != (usual.level, usual.group_id)
+    return lake.ledger.intend_export(
         connection.connection_id,
         connection.level,
         connection.group_id,
@@ -154,6 +155,7 @@ def _intend(
         plan.since,
         days,
         wish.restriction,
+        is_partial=is_elsewhere or bool(wish.types or wish.restriction),
     )
 
 

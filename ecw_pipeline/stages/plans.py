@@ -91,6 +91,36 @@ def _exports_of(ledger: Ledger, connection: Connection) -> list[Export]:
     ]
 
 
+def is_covered(
+    running: Sequence[Export], connection: Connection, wish: Wish, offered: Sequence[str]
+) -> bool:
+    """Whether exports that are under way bring all that is wished for.
+
+    ``offered`` is what there is where no type is named: it matters beside partial exports alone.
+    """
+    if not all(_covers(export, connection, wish) for export in running):
+        return False
+    if any(not export.resource_types for export in running):
+        return True
+    is_partial = any(export.is_partial for export in running)
+    wanted = wish.types or (offered if is_partial else ())
+    if is_partial and not wanted:
+        return False
+    return {name for export in running for name in export.resource_types}.issuperset(wanted)
+
+
+def _covers(export: Export, connection: Connection, wish: Wish) -> bool:
+    """Whether an export leaves out nothing of what is wished for of its types."""
+    if (export.level, export.group_id) != (connection.level, connection.group_id):
+        return False
+    if export.restriction and export.restriction != wish.restriction:
+        return False
+    if export.since is None:
+        return True
+    is_from_the_beginning = wish.is_full or (bool(wish.restriction) and wish.since is None)
+    return not is_from_the_beginning and (wish.since is None or wish.since >= export.since)
+
+
 def is_on_its_way(ledger: Ledger, export: Export) -> bool:
     """Whether types of an export, or what it says is deleted, have not landed yet."""
     return any(one.state == "pending" for one in ledger.types(export.export_id)) or any(

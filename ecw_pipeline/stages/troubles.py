@@ -27,7 +27,7 @@ def failed_exports(ledger: Ledger, connection_id: str) -> list[Export]:
     """The exports that failed and that none has made good since, oldest first."""
     failed: list[Export] = []
     for export in ledger.exports(connection_id):
-        if export.restriction:
+        if export.is_partial:
             continue  # somebody asked for it, and was told
         if export.state == "failed":
             failed.append(export)

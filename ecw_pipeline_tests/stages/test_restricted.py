@@ -1,6 +1,7 @@
 """Exports of some resources only: loaded like all else, and no word of what they lack."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from typer.testing import CliRunner
 from ecw_pipeline.cli.app import app
 from ecw_pipeline.errors import ConfigurationError, TemporaryError
 from ecw_pipeline.fhir.restriction import Restriction
+from ecw_pipeline.stages.exports import start_exports
 from ecw_pipeline.stages.loading import build_marts, load_exports
 from ecw_pipeline.stages.plans import NEWS, Wish
 from ecw_pipeline_tests.stages.practice import DAY, Practice, practice, write_lines
@@ -161,3 +163,39 @@ def test_a_type_that_is_none_is_refused() -> None:
 
     assert said.exit_code == 2
     assert "Patients is not a FHIR resource type" in said.output
+
+
+def test_a_day_that_was_only_asked_for_some_types_is_not_answered(one: Practice) -> None:
+    _pull(one, Wish(resource_types=("Patient",)))
+
+    asked = one.ask(DAY)
+
+    since = {export.resource_types: export.since for export in asked}
+    assert since.keys() == {("Observation",), ("Patient",)}
+    assert since["Observation",] is None
+    assert since["Patient",] is not None
+    (answers,) = one.lake.ledger.answered_days(asked[0].connection_id).values()
+    assert set(answers) == {export.export_id for export in asked}
+
+
+def test_while_some_types_are_under_way_others_must_wait(tmp_path: Path) -> None:
+    data = write_lines(tmp_path / "lines", "Patient", {"resourceType": "Patient", "id": "ann"})
+    write_lines(tmp_path / "lines", "Task", {"resourceType": "Task", "id": "t"})
+    with practice(tmp_path, data=data, export_seconds=600.0) as slow:
+        (first,) = slow.ask(DAY, Wish(resource_types=("Patient",)))
+
+        assert slow.ask(DAY, Wish(resource_types=("Patient",)))[0].export_id == first.export_id
+        for other in (NEWS, Wish(resource_types=("Patient", "Task"))):
+            with pytest.raises(TemporaryError, match="under way that brings less"):
+                slow.ask(DAY, other)
+
+
+def test_an_export_over_another_group_is_no_answer(one: Practice) -> None:
+    lake, usual = one.lake, one.lake.connections()[0]
+    elsewhere = replace(usual, level="patient")
+
+    (apart,) = start_exports(lake, elsewhere, [DAY], Wish(is_full=True))
+
+    assert apart.is_partial
+    with pytest.raises(TemporaryError, match="under way that brings less"):
+        one.ask(DAY)
