@@ -124,6 +124,7 @@ class Settings(BaseSettings):
     reconcile_days: float = Field(
         30.0, ge=0, le=DAYS_OF_A_CENTURY, validation_alias="ECW_RECONCILE_DAYS"
     )
+    api_key: SecretStr | None = Field(None, validation_alias="ECW_API_KEY")
     partitions_start: str = Field("2026-01-01", validation_alias="ECW_PARTITIONS_START")
 
     _types = field_validator("resource_types", mode="before")(_type_list)

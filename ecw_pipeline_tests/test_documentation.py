@@ -10,6 +10,8 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from ecw_pipeline.api import openapi
+from ecw_pipeline.api.shapes import BulkExportBody, EnhancedSyncBody, JobReply
 from ecw_pipeline.cli.app import app
 from ecw_pipeline.errors import EcwError
 from ecw_pipeline.marts.catalog import built_in_marts
@@ -108,3 +110,23 @@ def test_every_exit_code_is_documented() -> None:
 
     sentence = README[README.index("exit codes say") :].split("\n\n")[0]
     assert codes <= {int(number) for number in re.findall(r"\b\d\b", sentence)}
+
+
+def test_the_calls_in_the_api_page_are_those_there_are() -> None:
+    page = (ROOT / "docs" / "api.md").read_text("utf-8")
+
+    named = set(re.findall(r"\| `([A-Z]+) (/api/[^`?]*)", page))
+
+    described = openapi.document("0")["paths"]
+    assert named == {(way.upper(), path) for path, ways in described.items() for way in ways}
+
+
+def test_the_examples_in_the_api_page_are_of_its_shapes() -> None:
+    page = (ROOT / "docs" / "api.md").read_text("utf-8")
+    (sent,) = re.findall(r"-d '(\{.*?\})'", page)
+    (received,) = blocks("json", page)
+    (synced,) = re.findall(r"`(\{\"connectionId\".*?\})`", page)
+
+    BulkExportBody.model_validate_json(sent)
+    JobReply.model_validate_json(received)
+    EnhancedSyncBody.model_validate_json(synced)

@@ -4,7 +4,7 @@ It keeps no state between calls: `ledger.py` does, and callers write to it first
 """
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import httpx
@@ -30,6 +30,14 @@ DEFINITIONAL_TYPES = frozenset(
 )
 
 
+@dataclass(frozen=True)
+class Capabilities:
+    """The resource types of a server, and whether it names an export operation."""
+
+    offered_types: tuple[str, ...]
+    has_export: bool
+
+
 class BulkExportClient:
     """Speaks Bulk Data over a session."""
 
@@ -37,26 +45,34 @@ class BulkExportClient:
         self._session = session
 
     def offered_types(self) -> tuple[str, ...]:
-        """The resource types the server says it has, in its order.
+        """The resource types the server says it has, in its order; see `capabilities`."""
+        return self.capabilities().offered_types
+
+    def capabilities(self) -> Capabilities:
+        """What the server says it can do.
 
         Raises:
-            ProtocolError: its CapabilityStatement names none.
+            ProtocolError: its CapabilityStatement names no resource type.
 
-        Source: FHIR R4, CapabilityStatement.rest.resource.
+        Source: FHIR R4, CapabilityStatement.rest.
         """
         statement = self._session.get_json(f"{self._session.connection.base_url}/metadata")
-        names = [
-            str(resource.get("type", ""))
-            for rest in statement.get("rest") or ()
-            for resource in rest.get("resource") or ()
+        rests = [rest for rest in statement.get("rest") or () if isinstance(rest, dict)]
+        resources = [one for rest in rests for one in rest.get("resource") or ()]
+        operations = [
+            str(operation.get("name", ""))
+            for place in (*rests, *resources)
+            for operation in place.get("operation") or ()
         ]
+        names = [str(resource.get("type", "")) for resource in resources]
         offered = [n for n in names if is_type_name(n) and n not in DEFINITIONAL_TYPES]
         if not offered:
             raise ProtocolError(
                 "the server's CapabilityStatement names no resource type",
                 "set ECW_RESOURCE_TYPES to the types you want",
             )
-        return tuple(dict.fromkeys(offered))
+        has_export = any(name.endswith("export") for name in operations)
+        return Capabilities(tuple(dict.fromkeys(offered)), has_export)
 
     def may_read(self, resource_type: str) -> bool:
         """Whether our token lets us ask for a type; see `Session.may_read`."""

@@ -1,14 +1,11 @@
 """The sandbox as a web application, run in the foreground or in a thread."""
 
 import contextlib
-import errno
-import ipaddress
 import socket
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import uvicorn
 from starlette.applications import Starlette
@@ -18,8 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from ecw_pipeline.clock import Clock, SystemClock
-from ecw_pipeline.errors import ConfigurationError, MachineError
-from ecw_pipeline.files import machine_error
+from ecw_pipeline.errors import ConfigurationError
 from ecw_pipeline.sandbox import control_routes, fhir_routes
 from ecw_pipeline.sandbox.config import BASE_PATH, BRIEF_WINDOWS, SandboxConfig, Window
 from ecw_pipeline.sandbox.data_folder import DataFolder
@@ -41,6 +37,7 @@ from ecw_pipeline.sandbox.source import Source
 from ecw_pipeline.sandbox.state import Sandbox
 from ecw_pipeline.sandbox.stats import Statistics
 from ecw_pipeline.sandbox.tokens import TokenDesk
+from ecw_pipeline.serving import is_loopback, listening
 
 __all__ = [
     "BASE_PATH",
@@ -52,8 +49,6 @@ __all__ = [
     "running_sandbox",
     "serve",
 ]
-
-_BACKLOG = 256
 
 
 @dataclass(frozen=True)
@@ -178,37 +173,12 @@ def _uvicorn_config(app: Starlette) -> uvicorn.Config:
 def _listening(
     config: SandboxConfig, faults: Faults
 ) -> Iterator[tuple[socket.socket, RunningSandbox]]:
-    """An open socket: from here on a client's connection waits instead of being refused."""
-    family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind((config.host, config.port))
-        except OSError as error:
-            raise _bind_error(error, config) from error
-        listener.listen(_BACKLOG)
-        host = f"[{config.host}]" if ":" in config.host else config.host
-        url = f"http://{host}:{listener.getsockname()[1]}"
+    with listening(config.host, config.port) as (listener, url):
         yield listener, RunningSandbox(url, config, faults)
 
 
-def _bind_error(error: OSError, config: SandboxConfig) -> Exception:
-    if error.errno == errno.EADDRINUSE:
-        return MachineError(
-            f"port {config.port} on {config.host} is in use",
-            "stop what uses it, or choose another with --port (0 takes any free one)",
-        )
-    if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
-        return ConfigurationError(f"this machine has no address {config.host}", "mend --host")
-    return machine_error(error, Path(f"{config.host}:{config.port}"))
-
-
 def _check_host(host: str, *, allow_remote: bool) -> None:
-    try:
-        is_loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        is_loopback = False
-    if not (is_loopback or allow_remote):
+    if not (is_loopback(host) or allow_remote):
         raise ConfigurationError(
             f"the sandbox would listen on {host}, which other machines can reach",
             "use 127.0.0.1, or say --allow-remote when that is meant",

@@ -18,7 +18,7 @@ from ecw_pipeline.bulk_export.protocol import (
     Refused,
     Unsupported,
 )
-from ecw_pipeline.errors import EcwError, ProtocolError, TemporaryError
+from ecw_pipeline.errors import ConfigurationError, EcwError, ProtocolError, TemporaryError
 from ecw_pipeline.fhir.instants import format_instant
 from ecw_pipeline.fhir_client.providers import Connection
 from ecw_pipeline.files import write_json
@@ -36,6 +36,10 @@ MOST_KICK_OFFS = 2
 UNREACHABLE_WAIT_SECONDS = 60.0
 # Exports take 5 to 30 minutes: a step that must wait for one tries again then.
 WAIT_FOR_OTHERS_SECONDS = 900.0
+
+
+class ExportUnderWayError(TemporaryError):
+    """There is never a second export while one runs."""
 
 
 def start_exports(
@@ -82,7 +86,7 @@ def _join(
     """Let exports that are under way answer further days."""
     offered = known_offer(lake, connection.connection_id).available
     if not is_covered(running, connection, wish, offered):
-        raise TemporaryError(
+        raise ExportUnderWayError(
             f"an export of {connection.connection_id} is under way that brings less",
             "ask for more when it is done: ecw status",
             retry_after_seconds=WAIT_FOR_OTHERS_SECONDS,
@@ -195,6 +199,26 @@ def _note_unreachable(lake: Lake, export_id: str, error: TemporaryError) -> None
         lake.ledger.mark_waiting(export_id, error.message, at)
     else:
         lake.ledger.mark_state(export_id, "uncertain", error.message)
+
+
+def cancel_export(lake: Lake, export_id: str) -> Export:
+    """End an export that is under way, at the server and here.
+
+    Raises:
+        ConfigurationError: it is not under way any more.
+        TemporaryError: the server cannot be reached: nothing is ended.
+    """
+    with _only_one(lake, lake.ledger.export(export_id).connection_id):
+        export = lake.ledger.export(export_id)
+        if not export.is_open:
+            raise ConfigurationError(
+                f"export {export_id} is not under way: it is {export.state}", "ecw status"
+            )
+        if export.status_url:
+            with lake.client(export.connection_id) as client:
+                client.cancel(export.status_url)
+        lake.ledger.mark_state(export_id, "cancelled", "cancelled on request")
+    return lake.ledger.export(export_id)
 
 
 def advance_export(lake: Lake, export_id: str) -> Export:

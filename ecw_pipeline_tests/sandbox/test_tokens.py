@@ -12,6 +12,7 @@ from joserfc.jwk import ECKey, RSAKey
 from ecw_pipeline.clock import ManualClock
 from ecw_pipeline.sandbox.outcomes import RefusalError
 from ecw_pipeline.sandbox.tokens import ASSERTION_TYPE, TokenDesk
+from ecw_pipeline_tests.sandbox.conftest import TOKEN_SECONDS
 from ecw_pipeline_tests.sandbox.harness import Visitor, quick, visiting
 
 RSA = RSAKey.generate_key(2048, {"kid": "rsa", "use": "sig"})
@@ -24,7 +25,7 @@ def test_a_client_with_its_secret_gets_a_token_for_what_it_asked(visitor: Visito
     reply = visitor.token("system/Patient.read system/Group.read")
 
     assert reply.status_code == 200
-    assert reply.json()["expires_in"] == 300
+    assert reply.json()["expires_in"] == TOKEN_SECONDS
     assert reply.json()["scope"] == "system/Patient.read system/Group.read"
 
 

@@ -1,0 +1,1 @@
+"""The HTTP API: exports, syncs and capabilities for other applications, over the same ledger."""

@@ -1,0 +1,1 @@
+"""The HTTP API, called over real HTTP against a sandbox."""
