@@ -124,6 +124,8 @@ class Settings(BaseSettings):
     reconcile_days: float = Field(
         30.0, ge=0, le=DAYS_OF_A_CENTURY, validation_alias="ECW_RECONCILE_DAYS"
     )
+    debug: str = Field("", validation_alias="ECW_DEBUG")
+    debug_names: str = Field("", validation_alias="DEBUG")
     api_key: SecretStr | None = Field(None, validation_alias="ECW_API_KEY")
     partitions_start: str = Field("2026-01-01", validation_alias="ECW_PARTITIONS_START")
 
@@ -149,6 +151,12 @@ class Settings(BaseSettings):
             raise ConfigurationError(*_in_words(error, "the environment or .env")) from None
         except UnicodeDecodeError as error:
             raise ConfigurationError(".env is not UTF-8 text", "save it as UTF-8") from error
+
+    @property
+    def traces_requests(self) -> bool:
+        """Whether each request is to be told: ``ECW_DEBUG``, or ``DEBUG=eclinicalworks:*``."""
+        named = (name.strip() for name in self.debug_names.split(","))
+        return bool(self.debug) or any(name in ("*", "eclinicalworks:*") for name in named)
 
     @property
     def folder(self) -> DataFolder:

@@ -136,7 +136,7 @@ def connect(settings: ConnectionSettings) -> Connection:
     return Connection(
         connection_id=settings.connection_id,
         provider=provider,
-        base_url=_checked_url(settings.fhir_endpoint or provider.default_endpoint),
+        base_url=checked_url(settings.fhir_endpoint or provider.default_endpoint),
         client_id=settings.client_id,
         client_secret=settings.client_secret,
         private_key_file=settings.private_key_file,
@@ -191,7 +191,12 @@ def is_loopback(host: str | None) -> bool:
         return False
 
 
-def _checked_url(url: str) -> str:
+def checked_url(url: str) -> str:
+    """A FHIR base URL as it is used.
+
+    Raises:
+        ConfigurationError: it is none, or plain http to another machine.
+    """
     try:
         parts = urlsplit(url)
         is_url = parts.scheme in ("http", "https") and bool(parts.hostname)

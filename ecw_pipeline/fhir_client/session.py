@@ -16,6 +16,7 @@ from ecw_pipeline.fhir_client.budget import Budget
 from ecw_pipeline.fhir_client.cookies import kept_cookies
 from ecw_pipeline.fhir_client.providers import Connection
 from ecw_pipeline.fhir_client.scopes import allows
+from ecw_pipeline.fhir_client.tracing import Traced
 from ecw_pipeline.fhir_client.transport import (
     HttpsOnly,
     Metered,
@@ -84,7 +85,7 @@ def open_session(
     """Open a session; every request in it pays the connection's budget."""
     budget = Budget(folder.budget(connection.connection_id), connection.windows, clock)
     wire = network or httpx.HTTPTransport(_trusted(), http2=False)
-    transport = HttpsOnly(Retrying(Metered(wire, budget, clock), clock))
+    transport = HttpsOnly(Retrying(Metered(Traced(wire), budget, clock), clock))
     headers = {"User-Agent": USER_AGENT}
     with (
         kept_cookies(folder.cookies(connection.connection_id)) as cookies,

@@ -1,6 +1,6 @@
 """Politeness as a stack of HTTP transports: each retry pays the budget again.
 
-`HttpsOnly(Retrying(Metered(network)))`. What a reply means is decided above, in
+`HttpsOnly(Retrying(Metered(Traced(network))))`. What a reply means is decided above, in
 `bulk_export/protocol.py`.
 """
 

@@ -13,6 +13,7 @@ from ecw_pipeline.clock import Clock, SystemClock
 from ecw_pipeline.errors import ConfigurationError
 from ecw_pipeline.fhir_client.providers import Connection, connect
 from ecw_pipeline.fhir_client.session import open_session
+from ecw_pipeline.fhir_client.tracing import trace_requests
 from ecw_pipeline.files import PRIVATE_FILE_MODE, machine_errors, private_folder
 from ecw_pipeline.layout import DataFolder
 from ecw_pipeline.ledger import Ledger
@@ -35,7 +36,10 @@ class Lake:
         Raises:
             ConfigurationError: a setting cannot be read.
         """
-        return cls(Settings.from_environment(), SystemClock())
+        settings = Settings.from_environment()
+        if settings.traces_requests:
+            trace_requests()
+        return cls(settings, SystemClock())
 
     @property
     def folder(self) -> DataFolder:
