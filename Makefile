@@ -49,7 +49,7 @@ lint: setup
 types: setup
 	@$(BIN)/mypy
 
-docs: setup  ## Rewrite docs/tables.md and docs/tables.html after a change of views or marts
+docs: setup  ## Rewrite what docs/ has from the code: tables, marts, errors
 	@$(BIN)/python -m ecw_pipeline.dictionary docs
 
 golden: setup  ## Rewrite the golden SQL after a wanted change of the compiler

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ecw_pipeline.dictionary import html
+from ecw_pipeline.dictionary import html, troubles
 from ecw_pipeline.dictionary.__main__ import pages
 from ecw_pipeline.dictionary.contents import Entry, entries
 from ecw_pipeline.marts.catalog import built_in_marts
@@ -17,8 +17,8 @@ ENTRIES = entries(all_tables(None), built_in_marts())
 DATA = re.compile(r"const DATA = (.*);\n")
 
 
-@pytest.mark.parametrize("name", ["tables.md", "tables.html"])
-def test_the_pages_are_those_of_the_views(name: str) -> None:
+@pytest.mark.parametrize("name", ["tables.md", "tables.html", "troubleshooting.md"])
+def test_the_pages_are_those_of_the_code(name: str) -> None:
     assert (DOCS / name).read_text("utf-8") == pages()[name], "stale: run make docs"
 
 
@@ -63,3 +63,19 @@ def test_no_text_ends_the_script_it_stands_in() -> None:
     assert page.count("</script>") == 1
     (data,) = DATA.findall(page)
     assert json.loads(data)["entries"][0]["title"] == evil.title
+
+
+def test_every_error_says_what_to_do() -> None:
+    rows = re.findall(r"^\| (.*) \| (.*) \|$", troubles.page(), re.MULTILINE)
+    said = [row for row in rows if row[0] not in ("what it says", "---")]
+
+    assert len(said) > 100
+    assert [message for message, next_step in said if not next_step] == []
+
+
+def test_an_error_is_read_with_its_places_left_open() -> None:
+    page = troubles.page()
+
+    assert "| there is no warehouse at … | fill it first: ecw export, or ecw demo |" in page
+    assert "## Exit code 4:" in page
+    assert "an export of … is under way that brings less" in page  # of a kind of its own

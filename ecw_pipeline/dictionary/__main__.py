@@ -1,9 +1,9 @@
-"""Write docs/tables.md and docs/tables.html: ``python -m ecw_pipeline.dictionary docs``."""
+"""Write what docs/ has from the code: ``python -m ecw_pipeline.dictionary docs``."""
 
 import sys
 from pathlib import Path
 
-from ecw_pipeline.dictionary import html, markdown
+from ecw_pipeline.dictionary import html, markdown, troubles
 from ecw_pipeline.dictionary.contents import entries
 from ecw_pipeline.marts.catalog import built_in_marts
 from ecw_pipeline.stages.tables import all_tables
@@ -12,7 +12,11 @@ from ecw_pipeline.stages.tables import all_tables
 def pages() -> dict[str, str]:
     """The pages by file name."""
     found = entries(all_tables(None), built_in_marts())
-    return {"tables.md": markdown.page(found), "tables.html": html.page(found)}
+    return {
+        "tables.md": markdown.page(found),
+        "tables.html": html.page(found),
+        "troubleshooting.md": troubles.page(),
+    }
 
 
 if __name__ == "__main__":
