@@ -18,11 +18,14 @@ def add_to(app: typer.Typer) -> None:
 def run(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")] = False,
 ) -> None:
-    """Show connections, the newest exports, the rows per table, your own views and what fails.
+    """Show connections with their budget, the newest exports, what there is of each type and as of
+    when, your own views, and what fails.
 
     Example: ecw status --json
     """
     import json
+
+    from rich.markup import escape
 
     from ecw_pipeline.cli.terminal import console, show_rows
     from ecw_pipeline.stages.lake import Lake
@@ -30,19 +33,33 @@ def run(
     lake = Lake.from_environment()
     state: dict[str, Any] = {
         "connections": [one.connection_id for one in lake.settings.connections()],
+        "budget": _budget(lake),
+        "problems": _problems(lake),
         "missing_types": _missing_types(lake),
         "exports": _exports(lake),
+        "types": _types(lake),
         "tables": _tables(lake),
         "views": _views(lake),
     }
     if as_json:
         typer.echo(json.dumps(state, indent=2, default=str))
         return
-    console.print(f"data: {lake.folder.root}   connections: {', '.join(state['connections'])}")
+    console.print(f"data: {lake.folder.root}", highlight=False, soft_wrap=True)
+    for connection_id in state["connections"]:
+        words = state["budget"].get(connection_id, "not configured fully: ecw doctor")
+        console.print(f"connection {connection_id}: {words}", highlight=False, soft_wrap=True)
+    for words in state["problems"]:
+        console.print(f"[red]problem[/red] {escape(words)}", highlight=False, soft_wrap=True)
     for connection_id, words in state["missing_types"].items():
         console.print(f"{connection_id}: {words}", highlight=False, soft_wrap=True)
-    _show("Newest exports", state["exports"], show_rows)
-    _show("Tables", state["tables"], show_rows)
+    several = len(state["connections"]) > 1
+    exports = [_export_in_short(one, several=several) for one in state["exports"]]
+    _show("Newest exports", exports, show_rows)
+    _show("Types", [_type_in_short(o, several=several) for o in state["types"]], show_rows)
+    if state["tables"]:
+        console.print(
+            f"{len(state['tables'])} tables have rows: docs/tables.md, --json counts them"
+        )
     for one in state["views"]:
         fails = f"\n  fails: {one['fails']}" if one["fails"] else ""
         typer.echo(f"{one['table']}: {one['view']}{fails}")
@@ -50,10 +67,77 @@ def run(
         console.print("nothing has been asked for yet: ecw export, or ecw demo to try it out")
 
 
+def _export_in_short(export: dict[str, Any], *, several: bool) -> dict[str, Any]:
+    """What fits into a terminal's 80 columns."""
+    notes = (export[name] for name in ("progress", "error", "left"))
+    return (
+        {"export": export["export_id"]}
+        | ({"connection": export["connection_id"]} if several else {})
+        | {"state": export["state"], "since": export["since"][:16].replace("T", " ")}
+        | {"note": "; ".join(note for note in notes if note)}
+    )
+
+
+def _type_in_short(one: dict[str, Any], *, several: bool) -> dict[str, Any]:
+    return ({"connection": one["connection_id"]} if several else {}) | {
+        "type": one["resource_type"],
+        "resources": one["resources"],
+        "as of": one["data_as_of"],
+        "refused": one["lines_quarantined"],
+    }
+
+
 def _show(title: str, objects: list[dict[str, Any]], show: Any) -> None:
     if objects:
         columns = list(objects[0])
         show(columns, [[one[name] for name in columns] for one in objects], title)
+
+
+def _budget(lake: "Lake") -> dict[str, str]:
+    """How much of each window is used, by connection; without those that lack a setting."""
+    from ecw_pipeline.errors import ConfigurationError
+    from ecw_pipeline.fhir_client.budget import Budget
+    from ecw_pipeline.fhir_client.providers import connect
+
+    found = {}
+    for one in lake.settings.connections():
+        try:
+            connection = connect(one)
+        except ConfigurationError:
+            continue
+        path = lake.folder.budget(one.connection_id)
+        found[one.connection_id] = Budget(path, connection.windows, lake.clock).in_words()
+    return found
+
+
+def _problems(lake: "Lake") -> list[str]:
+    """What keeps exports from arriving."""
+    from ecw_pipeline.stages.troubles import troubles
+
+    return [one.words for one in troubles(lake)] if lake.folder.ledger.exists() else []
+
+
+def _types(lake: "Lake") -> list[dict[str, Any]]:
+    """What there is of each type, with instants to the minute."""
+    from dataclasses import asdict
+    from datetime import UTC, datetime
+
+    from ecw_pipeline.warehouse.database import read_published
+    from ecw_pipeline.warehouse.inspection import type_facts
+
+    if not lake.folder.warehouse.exists():
+        return []
+    with read_published(lake.folder.warehouse) as connection:
+        facts = [asdict(one) for one in type_facts(connection)]
+    return [
+        {
+            name: f"{value.astimezone(UTC):%Y-%m-%d %H:%M}Z"
+            if isinstance(value, datetime)
+            else value
+            for name, value in fact.items()
+        }
+        for fact in facts
+    ]
 
 
 def _missing_types(lake: "Lake") -> dict[str, str]:

@@ -58,6 +58,14 @@ def next_grant(windows: tuple[Window, ...], usage: Usage, now: float) -> float:
     return max(earliest)
 
 
+def _used(window: Window, usage: Usage, now: float) -> int:
+    """The grants in the window that now is in."""
+    if window.kind == "rolling":
+        return sum(now - window.seconds < at <= now for at in usage.recent_grants)
+    start, count = usage.calendar_counts.get(str(window.seconds), (0.0, 0))
+    return count if start <= now < start + window.seconds else 0
+
+
 def _after_rolling(window: Window, grants: tuple[float, ...]) -> float:
     if not grants:
         return 0.0
@@ -143,6 +151,20 @@ class Budget:
             at = next_grant(self._windows, usage, at)
             usage = record_grant(self._windows, usage, at)
         return at - now
+
+    def in_words(self) -> str:
+        """What is used of the windows that are in force now: ``3 of 7 in 1 s, 120 of 250 in 60 s``.
+
+        A pause that a server asked for is told too.
+        """
+        usage, now = self.usage(), self._seconds()
+        told = [
+            f"{_used(window, usage, now)} of {window.limit} in {window.seconds} s"
+            for window in self._windows
+        ]
+        if usage.paused_until > now:
+            told.append(f"paused by the server for {usage.paused_until - now:.0f} s")
+        return ", ".join(told) or "no limit"
 
     def usage(self) -> Usage:
         """What has been granted so far, for people to read; does not wait for the lock."""

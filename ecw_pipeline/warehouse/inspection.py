@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 import duckdb
 
@@ -15,6 +16,38 @@ class TableFacts:
     rows: int
     live_resources: int
     stale_reason: str
+
+
+@dataclass(frozen=True)
+class TypeFacts:
+    """What a connection has of a type: living resources, as of when, and lines refused so far.
+
+    ``data_as_of`` is the server's clock at the newest export of all of the type.
+    """
+
+    connection_id: str
+    resource_type: str
+    resources: int
+    data_as_of: datetime | None
+    last_loaded_at: datetime | None
+    lines_quarantined: int
+
+
+def type_facts(connection: duckdb.DuckDBPyConnection) -> list[TypeFacts]:
+    """Every type that was ever loaded, by connection."""
+    rows = connection.execute(
+        """
+        WITH living AS (
+            SELECT connection_id, resource_type, count(*) AS resources
+            FROM ops.resource_span WHERE valid_to IS NULL GROUP BY ALL)
+        SELECT connection_id, resource_type, coalesce(any_value(resources), 0),
+               max(transaction_time) FILTER (NOT is_restricted), max(loaded_at),
+               coalesce(sum(lines_quarantined), 0)::BIGINT
+        FROM ops.load LEFT JOIN living USING (connection_id, resource_type)
+        GROUP BY connection_id, resource_type ORDER BY ALL
+        """
+    ).fetchall()
+    return [TypeFacts(*row) for row in rows]
 
 
 def table_facts(connection: duckdb.DuckDBPyConnection, name: str, resource_type: str) -> TableFacts:

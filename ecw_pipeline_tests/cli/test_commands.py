@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 import signal
 import socket
 import sys
@@ -186,7 +187,8 @@ def test_status_shows_exports_and_tables(demo: Finished, demo_place: Place) -> N
     shown = demo_place.run("status").stdout
 
     assert "Newest exports" in shown
-    assert "core.patient" in shown
+    assert re.search(r"│ Patient +│ +\d+ │ \d{4}-\d\d-\d\d \d\d:\d\dZ │ +0 │", shown)
+    assert max(map(len, shown.splitlines()[1:])) <= 80
 
 
 def test_status_tells_scripts_of_two_loaded_exports(demo: Finished, demo_place: Place) -> None:
@@ -194,6 +196,16 @@ def test_status_tells_scripts_of_two_loaded_exports(demo: Finished, demo_place: 
     exports = [(export["connection_id"], export["state"]) for export in state["exports"]]
 
     assert exports == [("sandbox-demo", "loaded")] * 2
+
+
+def test_status_tells_scripts_what_there_is_of_each_type(demo: Finished, demo_place: Place) -> None:
+    state = json.loads(demo_place.run("status", "--json").stdout)
+    rows = json.loads(demo_place.run("sql", COUNT_PATIENTS, "--format", "json").stdout)
+
+    (patients,) = [one for one in state["types"] if one["resource_type"] == "Patient"]
+    assert patients["resources"] == rows[0]["patients"]
+    assert patients["data_as_of"] <= patients["last_loaded_at"]
+    assert state["problems"] == []
 
 
 def test_status_counts_the_rows_of_each_table(demo: Finished, demo_place: Place) -> None:

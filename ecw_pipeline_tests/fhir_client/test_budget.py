@@ -6,7 +6,7 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -243,3 +243,20 @@ def test_processes_that_share_a_file_keep_the_spacing(tmp_path: Path) -> None:
 
     assert len(left) == 15
     assert min(later - earlier for earlier, later in pairwise(left)) > 1 / 25
+
+
+def test_what_is_used_is_told_in_words(tmp_path: Path) -> None:
+    clock = ManualClock(datetime(2026, 1, 5, 12, 0, 30, tzinfo=UTC))
+    windows = (Window(7, 1), Window(250, 60, "calendar"))
+    budget = Budget(tmp_path / "budget.json", windows, clock)
+
+    assert budget.in_words() == "0 of 7 in 1 s, 0 of 250 in 60 s"
+    for _ in range(3):
+        budget.acquire()
+    assert budget.in_words().endswith("3 of 250 in 60 s")
+    clock.advance(1.5)
+    assert budget.in_words() == "0 of 7 in 1 s, 3 of 250 in 60 s"
+    clock.advance(60)
+    assert budget.in_words() == "0 of 7 in 1 s, 0 of 250 in 60 s"
+    budget.pause(90)
+    assert budget.in_words().endswith(", paused by the server for 90 s")
