@@ -124,6 +124,11 @@ class Settings(BaseSettings):
     reconcile_days: float = Field(
         30.0, ge=0, le=DAYS_OF_A_CENTURY, validation_alias="ECW_RECONCILE_DAYS"
     )
+    validate_lines: Literal["off", "sample", "all"] = Field(
+        "sample", validation_alias="ECW_VALIDATE"
+    )
+    validation_warn: float = Field(0.0, ge=0, le=1, validation_alias="ECW_VALIDATION_WARN")
+    validation_fail: float = Field(0.5, ge=0, le=1, validation_alias="ECW_VALIDATION_FAIL")
     debug: str = Field("", validation_alias="ECW_DEBUG")
     debug_names: str = Field("", validation_alias="DEBUG")
     api_key: SecretStr | None = Field(None, validation_alias="ECW_API_KEY")

@@ -25,9 +25,6 @@ def run(
     """
     import json
 
-    from rich.markup import escape
-
-    from ecw_pipeline.cli.terminal import console, show_rows
     from ecw_pipeline.stages.lake import Lake
 
     lake = Lake.from_environment()
@@ -43,7 +40,15 @@ def run(
     }
     if as_json:
         typer.echo(json.dumps(state, indent=2, default=str))
-        return
+    else:
+        _print(lake, state)
+
+
+def _print(lake: "Lake", state: dict[str, Any]) -> None:
+    from rich.markup import escape
+
+    from ecw_pipeline.cli.terminal import console, show_rows
+
     console.print(f"data: {lake.folder.root}", highlight=False, soft_wrap=True)
     for connection_id in state["connections"]:
         words = state["budget"].get(connection_id, "not configured fully: ecw doctor")

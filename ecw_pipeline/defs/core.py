@@ -36,14 +36,16 @@ def core_assets(tables: Sequence[Table]) -> dg.AssetsDefinition:
     def core(
         context: dg.AssetExecutionContext, lake: LakeResource, warehouse: WarehouseResource
     ) -> Iterator[dg.MaterializeResult[None]]:
+        opened = lake.open()
         with spoken_failures(context):
-            loaded = load_exports(lake.open())
+            loaded = load_exports(opened)
         chosen = sorted(key.path[-1] for key in context.selected_asset_keys)
         with warehouse.read() as connection:
             for name in chosen:
                 table = by_name[name]
                 facts = table_facts(connection, name, table.resource_type)
-                yield _result(table, facts, loaded, list(judge(connection, table, facts)))
+                checks = list(judge(connection, table, facts, opened.settings))
+                yield _result(table, facts, loaded, checks)
 
     return core
 

@@ -5,6 +5,8 @@ from collections.abc import Iterator, Sequence
 import dagster as dg
 import duckdb
 
+from ecw_pipeline.defs.quality_checks import judge_quality, quality_specs
+from ecw_pipeline.settings import Settings
 from ecw_pipeline.stages.tables import Table, why_uncompilable
 from ecw_pipeline.warehouse.inspection import TableFacts
 from ecw_pipeline.warehouse.reconciliation import references, soundness
@@ -28,6 +30,7 @@ def _specs(table: Table) -> Iterator[dg.AssetCheckSpec]:
     if table.is_main:
         words = f"{name} holds exactly one row per live {table.resource_type}."
         yield dg.AssetCheckSpec(ONE_ROW_EACH, asset=key, description=words, blocking=True)
+        yield from quality_specs(table)
     words = f"Each row of {name} is of a live {table.resource_type}, and none is there twice."
     yield dg.AssetCheckSpec(ROWS_SOUND, asset=key, description=words)
     if _has_references(table):
@@ -36,11 +39,12 @@ def _specs(table: Table) -> Iterator[dg.AssetCheckSpec]:
 
 
 def judge(
-    connection: duckdb.DuckDBPyConnection, table: Table, facts: TableFacts
+    connection: duckdb.DuckDBPyConnection, table: Table, facts: TableFacts, settings: Settings
 ) -> Iterator[dg.AssetCheckResult]:
     """The outcome of each check of a table, in the published warehouse."""
     if table.is_main:
         yield _judge_rows(table, facts)
+        yield from judge_quality(connection, table, settings)
     if facts.stale_reason:
         yield from _unjudged(table, facts.stale_reason)
         return

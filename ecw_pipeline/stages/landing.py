@@ -20,6 +20,7 @@ from ecw_pipeline.landing.landing import (
     type_of_lines,
 )
 from ecw_pipeline.landing.ndjson import ends_in_mid_line
+from ecw_pipeline.landing.quality import Sampling, quality_of
 from ecw_pipeline.landing.quarantine import unreadable_before
 from ecw_pipeline.landing.unreadable import unreadable_lines
 from ecw_pipeline.ledger_rows import Export, ExportFile
@@ -200,6 +201,8 @@ def _screen(lake: Lake, export: Export, file: ExportFile) -> None:
     else:
         file = _with_its_own_type(lake, export, paths, file)
         report = _screen_for_loading(paths, file.resource_type)
+        how = Sampling.of(lake.settings)
+        quality_of(paths.screened, file.resource_type, report.lines_landed, how)
     lake.ledger.mark_file(
         export.export_id,
         file.file_number,

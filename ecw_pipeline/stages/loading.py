@@ -16,6 +16,7 @@ from ecw_pipeline.stages.lake import Lake
 from ecw_pipeline.stages.landing import counts_of, deletions_of, screened_files
 from ecw_pipeline.stages.plans import is_on_its_way
 from ecw_pipeline.stages.progress import Step, silent
+from ecw_pipeline.stages.quality import tell_of_quality
 from ecw_pipeline.stages.records import tell_of_files
 from ecw_pipeline.stages.tables import Table, tables_of, why_a_view_may_be_hidden
 from ecw_pipeline.warehouse import bookkeeping
@@ -227,6 +228,7 @@ def _load_type(
         "manifest_count": counts.manifest_count,
     }
     bookkeeping.announce_load(connection, incoming, columns)
+    tell_of_quality(lake, connection, incoming, export)
     moved = fold(connection, incoming, [(table.in_warehouse, files) for table, files in followers])
     now = lake.clock.now()
     seconds = (now - started_at).total_seconds()

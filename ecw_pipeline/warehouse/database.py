@@ -26,7 +26,7 @@ SESSION = "SET TimeZone = 'UTC'; SET enable_progress_bar = false"
 # be written twice that way.
 _WORKING_SESSION = f"{SESSION}; SET memory_limit = '900MB'"
 # Raised when the tables below change: an older working warehouse is then made anew from landing.
-LAYOUT = 4
+LAYOUT = 5
 
 _OPS = f"""
 CREATE SCHEMA core;
@@ -62,7 +62,8 @@ CREATE TABLE ops.load (
     export_scope VARCHAR, is_restricted BOOLEAN DEFAULT false, proves_absence BOOLEAN,
     newest_at TIMESTAMPTZ,
     lines_received BIGINT, lines_landed BIGINT, lines_quarantined BIGINT, lines_superseded BIGINT,
-    manifest_count BIGINT, resources_changed BIGINT, resources_deleted BIGINT,
+    manifest_count BIGINT, lines_sampled BIGINT, lines_invalid BIGINT,
+    resources_changed BIGINT, resources_deleted BIGINT,
     loaded_at TIMESTAMPTZ, load_seconds DOUBLE);
 COMMENT ON TABLE ops.load IS 'One row per export and resource type that was loaded';
 CREATE TABLE ops.export (
@@ -80,6 +81,16 @@ CREATE TABLE ops.quarantine (
     resource_id VARCHAR, reason VARCHAR, detail VARCHAR);
 COMMENT ON TABLE ops.quarantine IS
     'Every refused line, by place and reason; its text is in the landing folder';
+CREATE TABLE ops.element_profile (
+    export_id VARCHAR, connection_id VARCHAR, resource_type VARCHAR,
+    path VARCHAR, json_type VARCHAR, lines_with BIGINT);
+COMMENT ON TABLE ops.element_profile IS
+    'Which elements the sampled lines of each export and type have, of which JSON type';
+CREATE TABLE ops.validation (
+    export_id VARCHAR, connection_id VARCHAR, resource_type VARCHAR,
+    path VARCHAR, rule VARCHAR, findings BIGINT, source_file VARCHAR, source_line BIGINT);
+COMMENT ON TABLE ops.validation IS
+    'Which rules of FHIR the sampled lines of each export and type break, and where first';
 CREATE MACRO as_of(table_name, instant) AS TABLE
     SELECT h.* EXCLUDE (valid_from, valid_to, closed_by)
     FROM query_table('history."' || table_name || '"') AS h

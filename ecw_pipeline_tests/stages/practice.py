@@ -108,7 +108,7 @@ def practice(folder: Path, **config: Any) -> Iterator[Practice]:
 
 def write_lines(folder: Path, resource_type: str, *lines: str | dict[str, Any]) -> Path:
     """Let the server have these lines of a type; returns the folder."""
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     texts = [one if isinstance(one, str) else json.dumps(one) for one in lines]
     path = folder / f"{resource_type}.ndjson"
     path.write_text("".join(text + "\n" for text in texts), encoding="utf-8")
