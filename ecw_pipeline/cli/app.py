@@ -38,25 +38,19 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
-GROUPS = (
-    demo,
-    sandbox,
-    dev,
-    init,
-    doctor,
-    keys,
-    export,
-    serve,
-    status,
-    query,
-    report,
-    resource,
-    unload,
-    rebuild,
-    view,
-)
-for group in GROUPS:
-    group.add_to(app)
+PANELS = {
+    "Begin": (demo, init, doctor, keys, sandbox),
+    "Bring data home": (export, dev, serve, status, rebuild),
+    "Ask": (query, report, resource, unload, view),
+}
+for panel, modules in PANELS.items():
+    known = len(app.registered_commands), len(app.registered_groups)
+    for module in modules:
+        module.add_to(app)
+    for command in app.registered_commands[known[0] :]:
+        command.rich_help_panel = panel
+    for group in app.registered_groups[known[1] :]:
+        group.rich_help_panel = panel
 
 # What typer makes of Ctrl-C.
 _INTERRUPTED = 130

@@ -1,12 +1,12 @@
 """`ecw keys`: make the key that a connection signs with, and print its public half."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-from ecw_pipeline.fhir_client.keys import Algorithm
-
+# As `fhir_client.keys.Algorithm`, which takes long to import.
+Algorithm = Literal["RS384", "ES384"]
 keys = typer.Typer(no_args_is_help=True)
 
 

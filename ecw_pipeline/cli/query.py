@@ -1,12 +1,21 @@
 """`ecw sql`: ask the published warehouse."""
 
+import contextlib
 import sys
+from collections.abc import Iterable, Iterator
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from ecw_pipeline.errors import ConfigurationError
+from ecw_pipeline.errors import ConfigurationError, EcwError
+
+_THROWN_AWAY = "\x18"
+_TABLES = (
+    "SELECT schema_name || '.' || table_name AS table, comment FROM duckdb_tables()"
+    " WHERE schema_name IN ('core', 'marts') ORDER BY ALL"
+)
 
 
 class Format(StrEnum):
@@ -23,24 +32,38 @@ def add_to(app: typer.Typer) -> None:
 
 
 def run(
-    query: Annotated[str, typer.Argument(help="One SQL query.")],
+    query: Annotated[
+        str, typer.Argument(help="One SQL query; without it, a prompt, or what is piped in.")
+    ] = "",
     output: Annotated[Format, typer.Option("--format", help="How to print rows.")] = Format.TABLE,
 ) -> None:
     """Ask the published warehouse; it is opened read-only.
 
     Example: ecw sql "select count(*) from core.patient"
     """
-    import duckdb
-
-    from ecw_pipeline.cli.terminal import csv_lines, rows_as_json, show_rows
     from ecw_pipeline.settings import Settings
-    from ecw_pipeline.warehouse.database import read_published
 
     path = Settings.from_environment().folder.warehouse
     if not path.exists():
         raise ConfigurationError(
             f"there is no warehouse at {path}", "fill it first: ecw export, or ecw demo"
         )
+    if query:
+        _ask(path, query, output)
+    elif sys.stdin.isatty():
+        _prompt(path, output)
+    else:
+        for statement in _statements(sys.stdin):
+            _ask(path, statement, output)
+
+
+def _ask(path: Path, query: str, output: Format) -> None:
+    """Print a query's rows, as of the newest published state."""
+    import duckdb
+
+    from ecw_pipeline.cli.terminal import csv_lines, rows_as_json, show_rows
+    from ecw_pipeline.warehouse.database import read_published
+
     try:
         with read_published(path) as connection:
             result = connection.execute(query)
@@ -56,3 +79,48 @@ def run(
         sys.stdout.writelines(csv_lines(columns, rows))
     else:
         typer.echo(rows_as_json(columns, rows))
+
+
+def _prompt(path: Path, output: Format) -> None:
+    """Ask again and again; an error ends no session. What is typed is kept nowhere."""
+    with contextlib.suppress(ImportError):
+        import readline  # noqa: F401  lets input() edit lines and recall them
+
+    typer.echo("end a query with ; and the session with Ctrl-D; \\d lists the tables")
+    for statement in _statements(_typed_lines()):
+        try:
+            _ask(path, _TABLES if statement == "\\d" else statement, output)
+        except EcwError as error:
+            typer.echo(f"error: {error.message}", err=True)
+
+
+def _typed_lines() -> Iterator[str]:
+    prompt = "ecw> "
+    while True:
+        try:
+            line = input(prompt)
+        except EOFError:
+            typer.echo()
+            return
+        except KeyboardInterrupt:  # the query that was begun is thrown away
+            typer.echo()
+            yield _THROWN_AWAY
+            prompt = "ecw> "
+            continue
+        yield line + "\n"
+        prompt = "ecw> " if line.rstrip().endswith(";") or line.strip() == "\\d" else "...> "
+
+
+def _statements(lines: Iterable[str]) -> Iterator[str]:
+    """Queries that end with ``;`` at the end of a line, and what is left at the end."""
+    begun = ""
+    for line in lines:
+        if line is _THROWN_AWAY:
+            begun = ""
+            continue
+        begun += line
+        if begun.rstrip().endswith(";") or begun.strip() == "\\d":
+            yield begun.strip()
+            begun = ""
+    if begun.strip():
+        yield begun.strip()

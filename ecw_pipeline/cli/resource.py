@@ -25,8 +25,7 @@ def run(
         ),
     ] = None,
 ) -> None:
-    """Print a resource as the server sent it: the line of the received file that the warehouse
-    names, unchanged.
+    """Print a resource as the server sent it: its line of the received file, unchanged.
 
     Example: ecw resource Observation/b1 | jq
     """

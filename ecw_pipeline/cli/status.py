@@ -18,8 +18,7 @@ def add_to(app: typer.Typer) -> None:
 def run(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")] = False,
 ) -> None:
-    """Show connections with their budget, the newest exports, what there is of each type and as of
-    when, your own views, and what fails.
+    """Show connections, exports, what there is of each type and as of when, and what fails.
 
     Example: ecw status --json
     """
@@ -35,7 +34,7 @@ def run(
         "missing_types": _missing_types(lake),
         "exports": _exports(lake),
         "types": _types(lake),
-        "tables": _tables(lake),
+        "tables": _tables(lake) if as_json else [],
         "views": _views(lake),
     }
     if as_json:
@@ -61,10 +60,6 @@ def _print(lake: "Lake", state: dict[str, Any]) -> None:
     exports = [_export_in_short(one, several=several) for one in state["exports"]]
     _show("Newest exports", exports, show_rows)
     _show("Types", [_type_in_short(o, several=several) for o in state["types"]], show_rows)
-    if state["tables"]:
-        console.print(
-            f"{len(state['tables'])} tables have rows: docs/tables.md, --json counts them"
-        )
     for one in state["views"]:
         fails = f"\n  fails: {one['fails']}" if one["fails"] else ""
         typer.echo(f"{one['table']}: {one['view']}{fails}")

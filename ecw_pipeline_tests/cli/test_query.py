@@ -1,0 +1,82 @@
+"""Asking the warehouse at a prompt, and by what is piped in."""
+
+import os
+import pty
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from ecw_pipeline_tests.empty_warehouse import empty_warehouse
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("query")
+    empty_warehouse(folder / "warehouse.duckdb")
+    return folder
+
+
+def _run(data: Path, typed: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "ecw_pipeline.cli.app", "sql", "--format", "csv"],
+        input=typed,
+        env={**os.environ, "ECW_DATA": str(data)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_what_is_piped_in_is_asked_one_by_one(data: Path) -> None:
+    done = _run(data, "select 1 as a,\n  2 as b;\n\nselect ';' as c -- no end\n;\nselect 3 as d")
+
+    assert done.stdout.split("\n") == ["a,b", "1,2", "c", ";", "d", "3", ""]
+    assert done.returncode == 0
+
+
+def test_an_error_in_what_is_piped_ends_it(data: Path) -> None:
+    done = _run(data, "select nothing;\nselect 1 as a;\n")
+
+    assert done.returncode == 3
+    assert "the query failed" in done.stderr
+    assert done.stdout == ""
+
+
+def test_at_a_prompt_an_error_ends_no_session(data: Path) -> None:
+    """In a real terminal: a query over two lines, one that fails, the tables, and the end."""
+    child, terminal = pty.fork()
+    if child == 0:
+        os.environ["ECW_DATA"] = str(data)
+        os.execv(
+            sys.executable,
+            [sys.executable, "-m", "ecw_pipeline.cli.app", "sql", "--format", "csv"],
+        )
+    shown = _until(terminal, "ecw> ")
+    for typed, awaited in (
+        ("select 40 + 1\n", "...> "),
+        ("+ 1 as answer;\n", "42"),
+        ("select nothing;\n", "the query failed"),
+        ("\\d\n", "core.patient,"),
+        ("\x04", "\n"),
+    ):
+        os.write(terminal, typed.encode())
+        shown += _until(terminal, awaited)
+    _, status = os.waitpid(child, 0)
+
+    assert os.waitstatus_to_exitcode(status) == 0, shown
+    assert "answer" in shown
+
+
+def _until(terminal: int, awaited: str) -> str:
+    shown, end = "", time.monotonic() + 30
+    while awaited not in shown and time.monotonic() < end:
+        try:
+            shown += os.read(terminal, 4096).decode()
+        except OSError:  # the other side is gone
+            break
+    assert awaited in shown, shown
+    return shown
