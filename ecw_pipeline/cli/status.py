@@ -6,6 +6,7 @@ import typer
 
 if TYPE_CHECKING:
     from ecw_pipeline.stages.lake import Lake
+    from ecw_pipeline.warehouse.inspection import TypeFacts
 
 NEWEST = 10
 
@@ -33,9 +34,7 @@ def run(
         "problems": _problems(lake),
         "missing_types": _missing_types(lake),
         "exports": _exports(lake),
-        "types": _types(lake),
-        "tables": _tables(lake) if as_json else [],
-        "views": _views(lake),
+        **_published(lake, with_tables=as_json),
     }
     if as_json:
         typer.echo(json.dumps(state, indent=2, default=str))
@@ -117,27 +116,34 @@ def _problems(lake: "Lake") -> list[str]:
     return [one.words for one in troubles(lake)] if lake.folder.ledger.exists() else []
 
 
-def _types(lake: "Lake") -> list[dict[str, Any]]:
-    """What there is of each type, with instants to the minute."""
+def _published(lake: "Lake", *, with_tables: bool) -> dict[str, Any]:
+    """What readers see: the types, the rows of each table, and views that fail."""
+    from ecw_pipeline.warehouse.bookkeeping import stale_tables
+    from ecw_pipeline.warehouse.database import read_published
+    from ecw_pipeline.warehouse.inspection import rows_per_table, type_facts
+
+    if not lake.folder.warehouse.exists():
+        return {"types": [], "tables": [], "views": _views(lake, {})}
+    with read_published(lake.folder.warehouse) as connection:
+        types, stale = type_facts(connection), stale_tables(connection)
+        counts = rows_per_table(connection, ("core", "marts")) if with_tables else {}
+    return {
+        "types": [_type(one) for one in types],
+        "tables": [{"table": name, "rows": count} for name, count in counts.items() if count],
+        "views": _views(lake, stale),
+    }
+
+
+def _type(facts: "TypeFacts") -> dict[str, Any]:
+    """What there is of a type, with instants to the minute."""
     from dataclasses import asdict
     from datetime import UTC, datetime
 
-    from ecw_pipeline.warehouse.database import read_published
-    from ecw_pipeline.warehouse.inspection import type_facts
+    def shown(value: Any) -> Any:
+        is_instant = isinstance(value, datetime)
+        return f"{value.astimezone(UTC):%Y-%m-%d %H:%M}Z" if is_instant else value
 
-    if not lake.folder.warehouse.exists():
-        return []
-    with read_published(lake.folder.warehouse) as connection:
-        facts = [asdict(one) for one in type_facts(connection)]
-    return [
-        {
-            name: f"{value.astimezone(UTC):%Y-%m-%d %H:%M}Z"
-            if isinstance(value, datetime)
-            else value
-            for name, value in fact.items()
-        }
-        for fact in facts
-    ]
+    return {name: shown(value) for name, value in asdict(facts).items()}
 
 
 def _missing_types(lake: "Lake") -> dict[str, str]:
@@ -163,29 +169,18 @@ def _exports(lake: "Lake") -> list[dict[str, Any]]:
     ]
 
 
-def _tables(lake: "Lake") -> list[dict[str, Any]]:
-    from ecw_pipeline.warehouse.database import read_published
-    from ecw_pipeline.warehouse.inspection import rows_per_table
-
-    if not lake.folder.warehouse.exists():
-        return []
-    with read_published(lake.folder.warehouse) as connection:
-        counts = rows_per_table(connection, ("core", "marts"))
-    return [{"table": name, "rows": count} for name, count in counts.items() if count]
-
-
-def _views(lake: "Lake") -> list[dict[str, Any]]:
+def _views(lake: "Lake", stale: dict[str, str]) -> list[dict[str, Any]]:
     """The user's own views, and every table that was left as it was, with why."""
-    from ecw_pipeline.stages.sync import stale_tables
     from ecw_pipeline.stages.tables import why_uncompilable
 
-    stale = stale_tables(lake)
-    own = {name: table for name, table in lake.tables.items() if table.own}
+    # To compile every view takes longer than all the rest.
+    tables = lake.tables if stale or lake.settings.view_definitions else {}
+    own = {name: table for name, table in tables.items() if table.own}
     failing = stale | {n: why for n, t in own.items() if (why := why_uncompilable(t))}
     return [
         {
             "table": f"core.{name}",
-            "view": lake.tables[name].origin if name in lake.tables else "none",
+            "view": tables[name].origin if name in tables else "none",
             "fails": failing.get(name, ""),
         }
         for name in sorted(own.keys() | failing.keys())

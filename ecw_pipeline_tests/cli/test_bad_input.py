@@ -207,7 +207,6 @@ def test_a_refusal_leaves_no_data_folder(refused: Refused) -> None:
         (("export", "--since", "yesterday"), "Invalid value for '--since': not a FHIR instant"),
         (("export", "--full", "--since", "2026-01-31"), "--full asks for more than --since"),
         (("demo", "--patients", "0"), "Invalid value for '--patients'"),
-        (("sql",), "Missing argument"),
     ],
 )
 def test_words_that_are_none_are_the_commands_own_refusal(
