@@ -124,6 +124,7 @@ class Settings(BaseSettings):
     reconcile_days: float = Field(
         30.0, ge=0, le=DAYS_OF_A_CENTURY, validation_alias="ECW_RECONCILE_DAYS"
     )
+    alert_webhook: SecretStr | None = Field(None, validation_alias="ECW_ALERT_WEBHOOK")
     validate_lines: Literal["off", "sample", "all"] = Field(
         "sample", validation_alias="ECW_VALIDATE"
     )

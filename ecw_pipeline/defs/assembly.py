@@ -9,6 +9,7 @@ from dagster._core.definitions.definitions_load_context import (
     DefinitionsLoadType,
 )
 
+from ecw_pipeline.defs.alerts import alert_of_failed_checks, alert_of_failed_runs
 from ecw_pipeline.defs.automation import EXECUTOR, JOBS, daily_sync, land_finished_exports
 from ecw_pipeline.defs.connection_check import connections_answer
 from ecw_pipeline.defs.core import core_assets
@@ -45,7 +46,7 @@ def definitions() -> dg.Definitions:
         asset_checks=[connections_answer],
         jobs=JOBS,
         schedules=[daily_sync],
-        sensors=[land_finished_exports],
+        sensors=[land_finished_exports, alert_of_failed_runs, alert_of_failed_checks],
         resources=resources(),
         executor=EXECUTOR,
     )

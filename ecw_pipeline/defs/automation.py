@@ -14,6 +14,7 @@ from ecw_pipeline.defs.run_owners import bury_dead_runs
 from ecw_pipeline.errors import EcwError
 from ecw_pipeline.ledger_rows import Export
 from ecw_pipeline.stages import exports
+from ecw_pipeline.stages.alerts import alert
 from ecw_pipeline.stages.lake import Lake
 from ecw_pipeline.stages.plans import is_on_its_way
 from ecw_pipeline.stages.troubles import export_to_repeat
@@ -117,6 +118,9 @@ def land_finished_exports(
     waiting += [_step(opened, e) for e in opened.ledger.exports() if e.is_open]
     requests = [*_wanted_runs(context.instance, opened), *_repeated_requests(opened)]
     words, news = news_of_arrival(opened, context.cursor or "")
+    if news:
+        told = words or "exports arrive again"
+        waiting += filter(None, [alert(opened.settings, f"ecw_pipeline: {told}")])
     idle = "no export is open and nothing waits to be loaded"
     return dg.SensorResult(
         run_requests=requests,
