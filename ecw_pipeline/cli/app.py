@@ -23,6 +23,7 @@ from ecw_pipeline.cli import (
     report,
     resource,
     sandbox,
+    search,
     serve,
     status,
     unload,
@@ -41,7 +42,7 @@ app = typer.Typer(
 PANELS = {
     "Begin": (demo, init, doctor, keys, sandbox),
     "Bring data home": (export, dev, serve, status, rebuild),
-    "Ask": (query, report, resource, unload, view),
+    "Ask": (query, report, resource, search, unload, view),
 }
 for panel, modules in PANELS.items():
     known = len(app.registered_commands), len(app.registered_groups)

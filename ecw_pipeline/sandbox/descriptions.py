@@ -88,7 +88,7 @@ _EXPORTS = {
 def _resource(resource_type: str) -> dict[str, Any]:
     described: dict[str, Any] = {
         "type": resource_type,
-        "interaction": [{"code": "read"}],
+        "interaction": [{"code": "read"}, {"code": "search-type"}],
         "versioning": "versioned",
     }
     if resource_type in _EXPORTS:

@@ -16,7 +16,7 @@ from starlette.responses import Response
 
 from ecw_pipeline.clock import Clock, SystemClock
 from ecw_pipeline.errors import ConfigurationError
-from ecw_pipeline.sandbox import control_routes, fhir_routes
+from ecw_pipeline.sandbox import control_routes, fhir_routes, search_routes
 from ecw_pipeline.sandbox.config import BASE_PATH, BRIEF_WINDOWS, SandboxConfig, Window
 from ecw_pipeline.sandbox.data_folder import DataFolder
 from ecw_pipeline.sandbox.exports import ExportDesk
@@ -81,7 +81,7 @@ def create_app(
         sandbox.exports.close()
 
     app = Starlette(
-        routes=[*fhir_routes.ROUTES, *control_routes.ROUTES],
+        routes=[*fhir_routes.ROUTES, *search_routes.ROUTES, *control_routes.ROUTES],
         middleware=[
             Middleware(Arrivals, sandbox=sandbox),
             Middleware(FaultLayer, sandbox=sandbox, faults=faults),

@@ -1,0 +1,77 @@
+"""FHIR search at the sandbox: ``GET /Type?…``, in pages.
+
+Source: FHIR R4, "Search".
+"""
+
+import asyncio
+import json
+from itertools import islice
+from urllib.parse import urlencode
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from ecw_pipeline.sandbox.config import BASE_PATH
+from ecw_pipeline.sandbox.json_text import from_line
+from ecw_pipeline.sandbox.kickoff import query_parameters
+from ecw_pipeline.sandbox.outcomes import FHIR_JSON, RefusalError
+from ecw_pipeline.sandbox.searching import Search
+from ecw_pipeline.sandbox.source import Selection
+from ecw_pipeline.sandbox.state import Sandbox, sandbox_of, server_url
+
+_MOST_OF_A_PAGE = 200
+_OFFSET = "_offset"
+
+
+async def search(request: Request) -> Response:
+    """One page of what a search finds, as things are now."""
+    sandbox = sandbox_of(request)
+    grant = sandbox.tokens.require(request.headers.get("authorization"))
+    resource_type = request.path_params["resource_type"]
+    if resource_type not in sandbox.source.resource_types:
+        raise RefusalError(404, "not-supported", f"the type {resource_type} is not served")
+    if not grant.covers(resource_type):
+        raise RefusalError(403, "forbidden", f"no scope for {resource_type}")
+    parameters = query_parameters(request.url.query)
+    size = min(_number(parameters, "_count", _MOST_OF_A_PAGE), _MOST_OF_A_PAGE)
+    offset = _number(parameters, _OFFSET, 0)
+    asked = [one for one in parameters if one[0] not in ("_count", _OFFSET)]
+    found = await asyncio.to_thread(_found, sandbox, resource_type, Search.of(asked), offset, size)
+    url = f"{server_url(request)}{BASE_PATH}/{resource_type}"
+    links = [("self", str(request.url))]
+    if 0 < size < len(found):
+        again = [*asked, ("_count", str(size)), (_OFFSET, str(offset + size))]
+        links.append(("next", f"{url}?{urlencode(again)}"))
+    return Response(_bundle(found[:size], links), media_type=FHIR_JSON)
+
+
+def _number(parameters: list[tuple[str, str]], name: str, otherwise: int) -> int:
+    text = dict(parameters).get(name)
+    if text is None:
+        return otherwise
+    if not text.isdecimal():
+        raise RefusalError(400, "value", f"{name} is not a number")
+    return int(text)
+
+
+def _found(
+    sandbox: Sandbox, resource_type: str, asked: Search, offset: int, size: int
+) -> list[bytes]:
+    """A page of lines, and one more where there are more."""
+    entries = sandbox.source.entries(Selection(sandbox.source.day, frozenset({resource_type})))
+    lines = (e.line for e in entries if e.line is not None and asked.finds(from_line(e.line)))
+    return list(islice(lines, offset, offset + size + 1))
+
+
+def _bundle(lines: list[bytes], links: list[tuple[str, str]]) -> bytes:
+    """A searchset around lines, whose text stays as it is."""
+    described = [{"relation": relation, "url": url} for relation, url in links]
+    entries = b",".join(
+        b'{"resource":' + line.strip() + b',"search":{"mode":"match"}}' for line in lines
+    )
+    head = f'{{"resourceType":"Bundle","type":"searchset","link":{json.dumps(described)}'
+    return head.encode() + b',"entry":[' + entries + b"]}"
+
+
+ROUTES = [Route(f"{BASE_PATH}/{{resource_type}}", search)]
