@@ -4,11 +4,12 @@ What each syntax node means is decided here; functions that look at types or eva
 per item are in `special_forms`, operators in `operators`, and plain functions in `functions`.
 """
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from ecw_pipeline.fhir import structure
-from ecw_pipeline.sql_on_fhir import operators, patterns, special_forms, syntax
+from ecw_pipeline.sql_on_fhir import operators, patterns, sets, special_forms, syntax
 from ecw_pipeline.sql_on_fhir.constants import Constant
 from ecw_pipeline.sql_on_fhir.functions import ANY, DIGITS, FUNCTIONS, PATTERN, SAME, Function
 from ecw_pipeline.sql_on_fhir.ir import (
@@ -183,14 +184,32 @@ class Resolver:
                 found.append(element)
         if not found:
             return self._unknown(f"any type of {choice.name}[x]", name, at, ())
-        if len(found) > 1:
-            names = ", ".join(e.element_type for e in found)
+        if len(found) == 1:
+            return self.element(self.field(choice.source, found[0]), name, at)
+        return self._element_of_forms(choice, found, name, at)
+
+    def _element_of_forms(
+        self, choice: Choice, forms: list[structure.Element], name: str, at: int
+    ) -> Node:
+        """``value.code`` where several forms have it: of the one that is there, item by item."""
+        source = choice.source
+        item = Variable("form", source.kind, source.shape) if source.is_many else source
+        nodes = [self.element(self.field(item, form), name, at) for form in forms]
+        plain = [node for node in nodes if node.kind in PRIMITIVES]
+        if not plain:
+            names = ", ".join(form.element_type for form in forms)
             raise PathError(
                 f"`{name}` is an element of several types of {choice.name} ({names}): "
                 f"choose one with {choice.name}.ofType(…)",
                 at,
             )
-        return self.element(self.field(choice.source, found[0]), name, at)
+        for form, node in zip(forms, nodes, strict=True):
+            if node not in plain:
+                self.warn(f"`{name}` of a {form.element_type} is {node.kind} and left out", at)
+        found = functools.reduce(lambda left, right: sets.joined(self, left, right, at), plain)
+        if source.is_many:
+            return Map(source, "form", "", found, found.kind, found.shape)
+        return found if any(node.is_many for node in plain) else self.one(found, at)
 
     def _element_of_primitive(self, source: Node, name: str, at: int) -> Node:
         """``birthDate.extension`` is ``_birthDate.extension`` in JSON."""

@@ -156,3 +156,29 @@ SCOPES: Cases = [
 def test_a_rule(path: str, expected: Any) -> None:
     value = value_of(path, PATIENT)
     assert (value, type(value)) == (expected, type(expected))
+
+
+FORMS = {
+    "resourceType": "Patient",
+    "id": "p",
+    "extension": [
+        {"url": "u", "valueQuantity": {"code": "mg"}},
+        {"url": "u", "valueCoding": {"code": "c"}},
+        {"url": "u", "valueTiming": {"code": {"text": "no code of one value"}}},
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("extension('u').value.code.join(',')", "mg,c"),
+        ("extension.last().value.code", None),
+        ("extension.skip(1).first().value.code", "c"),
+        ("extension.where(value.code = 'c').count()", 1),
+    ],
+)
+def test_an_element_of_several_forms_is_that_of_the_form_that_is_there(
+    path: str, expected: Any
+) -> None:
+    assert value_of(path, FORMS) == expected
