@@ -2,9 +2,12 @@
 
 import os
 import pty
+import select
+import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -55,28 +58,48 @@ def test_at_a_prompt_an_error_ends_no_session(data: Path) -> None:
             sys.executable,
             [sys.executable, "-m", "ecw_pipeline.cli.app", "sql", "--format", "csv"],
         )
-    shown = _until(terminal, "ecw> ")
-    for typed, awaited in (
-        ("select 40 + 1\n", "...> "),
-        ("+ 1 as answer;\n", "42"),
-        ("select nothing;\n", "the query failed"),
-        ("\\d\n", "core.patient,"),
-        ("\x04", "\n"),
-    ):
-        os.write(terminal, typed.encode())
-        shown += _until(terminal, awaited)
-    _, status = os.waitpid(child, 0)
+    try:
+        shown = _until(terminal, "ecw> ")
+        for typed, awaited in (
+            ("select 40 + 1\n", "...> "),
+            ("+ 1 as answer;\n", "42"),
+            ("select nothing;\n", "the query failed"),
+            ("\\d\n", "core.patient,"),
+        ):
+            os.write(terminal, typed.encode())
+            shown += _until(terminal, awaited, "> ")  # what is typed before the prompt may be lost
+        os.write(terminal, b"\x04")
+        status = _ending(child, terminal)
+    finally:
+        with suppress(ProcessLookupError):
+            os.kill(child, signal.SIGKILL)
 
     assert os.waitstatus_to_exitcode(status) == 0, shown
     assert "answer" in shown
 
 
-def _until(terminal: int, awaited: str) -> str:
+def _until(terminal: int, awaited: str, prompt: str = "") -> str:
+    """Read until something was shown, and a prompt behind it."""
     shown, end = "", time.monotonic() + 30
-    while awaited not in shown and time.monotonic() < end:
+    while not (awaited in shown and shown.endswith(prompt)):
+        if not select.select([terminal], [], [], max(0, end - time.monotonic()))[0]:
+            break
         try:
             shown += os.read(terminal, 4096).decode()
         except OSError:  # the other side is gone
             break
     assert awaited in shown, shown
+    assert shown.endswith(prompt), shown
     return shown
+
+
+def _ending(child: int, terminal: int) -> int:
+    """How a process ended, within half a minute."""
+    for _ in range(300):
+        found, status = os.waitpid(child, os.WNOHANG)
+        if found:
+            return status
+        with suppress(OSError):
+            if select.select([terminal], [], [], 0.1)[0]:
+                os.read(terminal, 4096)
+    raise AssertionError("it did not end")
