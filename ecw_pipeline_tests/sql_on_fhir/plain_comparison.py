@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime, time
+from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import Any
 
@@ -89,7 +89,8 @@ def as_column(item: Item, column: Column) -> Any:
         case "JSON":
             return without_numbers(item.value)
         case "TIMESTAMP WITH TIME ZONE":
-            return datetime.fromisoformat(item.value)
+            moment = datetime.fromisoformat(item.value)
+            return moment if moment.tzinfo else moment.replace(tzinfo=UTC)  # a day begins in UTC
         case "DATE":
             return date.fromisoformat(item.value)
         case "TIME":

@@ -1,20 +1,15 @@
 """Row counts of every table against a plain reading of the JSON, resource by resource."""
 
-import gzip
-import json
-from collections import Counter, defaultdict
-from functools import cache
+from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from ecw_pipeline.fhir.resource_types import snake_case
-from ecw_pipeline.sandbox.config import SandboxConfig
-from ecw_pipeline.sandbox.population.world import RESOURCE_TYPES, Population
-from ecw_pipeline.sandbox.source import Selection
+from ecw_pipeline.sandbox.population.world import RESOURCE_TYPES
 from ecw_pipeline_tests.shared_data import shared_folder
 from ecw_pipeline_tests.view_definitions.counting import CHILD_ELEMENTS, rows_owed
+from ecw_pipeline_tests.view_definitions.sources import Resources, population, synthea
 from ecw_pipeline_tests.view_definitions.tables import (
     built_in_tables,
     example,
@@ -24,27 +19,8 @@ from ecw_pipeline_tests.view_definitions.tables import (
 )
 
 TABLES = sorted(built_in_tables())
-Resources = list[dict[str, Any]]
 
 every_table = pytest.mark.parametrize("name", TABLES)
-
-
-@cache
-def population() -> dict[str, Resources]:
-    """Sixty made-up patients and their practice, a month after their first export."""
-    source = Population(SandboxConfig(patients=60, seed=11))
-    source.advance(30)
-    resources: dict[str, Resources] = defaultdict(list)
-    for entry in source.entries(Selection(source.day, frozenset(RESOURCE_TYPES))):
-        if entry.line is not None:
-            resources[entry.resource_type].append(json.loads(entry.line))
-    return resources
-
-
-@cache
-def synthea(path: Path) -> Resources:
-    with gzip.open(path, "rt", encoding="utf-8") as lines:
-        return [json.loads(line) for line in lines]
 
 
 @pytest.fixture(scope="module")
@@ -60,9 +36,7 @@ def test_every_child_table_is_counted() -> None:
 
 @every_table
 def test_real_resources_give_as_many_rows_as_their_json_has_items(name: str, served: Path) -> None:
-    path = served / f"{built_in_tables()[name].resource_type}.ndjson.gz"
-
-    compare_counts(name, synthea(path) if path.exists() else [])
+    compare_counts(name, synthea(served, built_in_tables()[name].resource_type))
 
 
 @every_table
