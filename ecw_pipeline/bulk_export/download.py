@@ -83,9 +83,12 @@ def kept(stem: Path) -> Downloaded | None:
 
 
 def _store(reply: httpx.Response, part: Partial, stem: Path, clock: Clock) -> tuple[Path, str]:
-    with machine_errors(stem), _kept_or_not(part), part.open(reply) as stream:
-        _copy(reply, part, stream, clock)
-        return part.finish(stream)
+    with machine_errors(stem), _kept_or_not(part):
+        if part.is_all(reply):
+            return part.finish_kept()
+        with part.open(reply) as stream:
+            _copy(reply, part, stream, clock)
+            return part.finish(stream)
 
 
 @contextmanager
@@ -128,6 +131,8 @@ def _require_body(reply: httpx.Response, part: Partial) -> None:
             "the link to an export file has expired",
             "run again: the manifest is read anew for fresh links",
         )
+    if part.is_all(reply):
+        return
     if reply.status_code == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE:
         part.forget()
         raise TemporaryError(

@@ -22,6 +22,7 @@ GZIP_MAGIC = b"\x1f\x8b"
 # Up to here a file may unpack to anything: small files of one word repeated are no attack.
 HARMLESS_BYTES = 64 << 20
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
+_NO_RANGE = re.compile(r"bytes \*/(\d+)")
 
 
 class Partial:
@@ -42,6 +43,25 @@ class Partial:
             return {}
         kept_bytes, etag = self._path.stat().st_size, self._tag.read_text(encoding="latin-1")
         return {"Range": f"bytes={kept_bytes}-", "If-Range": etag}
+
+    def is_all(self, reply: httpx.Response) -> bool:
+        """Whether a reply says that nothing is missing: a kill came just before the renaming.
+
+        Source: RFC 9110, section 15.5.17: of a file that was changed, 200 brings all.
+        """
+        place = _NO_RANGE.fullmatch(reply.headers.get("content-range", ""))
+        return bool(
+            reply.status_code == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE
+            and place
+            and self.headers()
+            and int(place[1]) == self._path.stat().st_size
+        )
+
+    def finish_kept(self) -> tuple[Path, str]:
+        """Give what had come whole its name; see `finish`."""
+        self._take_kept()
+        with self._path.open("r+b") as stream:
+            return self.finish(stream)
 
     def open(self, reply: httpx.Response) -> BinaryIO:
         """Open the file for what a reply brings: the rest, or all of it once more.
@@ -67,6 +87,9 @@ class Partial:
         if etag != asked["If-Range"]:
             raise self._unusable()
         self._total_bytes = int(place[2]) if place[2] != "*" else None
+        self._take_kept()
+
+    def _take_kept(self) -> None:
         with self._path.open("rb") as stream:
             while chunk := stream.read(CHUNK_BYTES):
                 self.take(chunk)

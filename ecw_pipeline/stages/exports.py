@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 import httpx
 
 from ecw_pipeline.bulk_export.client import BulkExportClient
-from ecw_pipeline.bulk_export.messages import ExportRequest, Manifest
 from ecw_pipeline.bulk_export.planning import ExportPlan
 from ecw_pipeline.bulk_export.protocol import (
     Completed,
@@ -21,11 +20,11 @@ from ecw_pipeline.bulk_export.protocol import (
 from ecw_pipeline.errors import ConfigurationError, EcwError, ProtocolError, TemporaryError
 from ecw_pipeline.fhir.instants import format_instant
 from ecw_pipeline.fhir_client.providers import Connection
-from ecw_pipeline.files import write_json
 from ecw_pipeline.ledger import Ledger
 from ecw_pipeline.ledger_rows import Export
 from ecw_pipeline.stages.events import tell_kick_off, tell_poll
 from ecw_pipeline.stages.lake import Lake
+from ecw_pipeline.stages.manifests import keep_manifest, request_of
 from ecw_pipeline.stages.offers import known_offer, learn_offer, require_offered
 from ecw_pipeline.stages.plans import NEWS, Wish, is_covered, is_on_its_way, plans_for
 from ecw_pipeline.stages.troubles import failed_exports
@@ -169,7 +168,7 @@ def _kick_off(lake: Lake, client: BulkExportClient, export: Export) -> Export:
         lake.ledger.mark_state(export.export_id, "uncertain", "no reply to the kick-off was seen")
     lake.ledger.mark_kick_off(export.export_id)
     try:
-        request = _request(export)
+        request = request_of(export)
         state = client.kick_off(request)
     except TemporaryError as error:
         _note_unreachable(lake, export.export_id, error)
@@ -180,16 +179,6 @@ def _kick_off(lake: Lake, client: BulkExportClient, export: Export) -> Export:
     _record(lake, export.export_id, state)  # a log that cannot be written costs no export
     tell_kick_off(lake, export, request, state)
     return lake.ledger.export(export.export_id)
-
-
-def _request(export: Export) -> ExportRequest:
-    return ExportRequest(
-        export.level,  # type: ignore[arg-type]
-        export.group_id,
-        export.resource_types,
-        export.since,
-        export.restriction,
-    )
 
 
 def _note_unreachable(lake: Lake, export_id: str, error: TemporaryError) -> None:
@@ -290,49 +279,11 @@ def _record(lake: Lake, export_id: str, state: ExportState) -> None:
         case Unsupported():
             lake.ledger.mark_without(export_id, state.parameter, state.reason)
         case Completed():
-            _keep_manifest(lake, export_id, state)
+            keep_manifest(lake, export_id, state)
         case Lost() if lake.ledger.export(export_id).kick_offs < MOST_KICK_OFFS:
             lake.ledger.mark_lost(export_id, f"{state.reason}: it is asked for anew")
         case Lost() | Failed():
             lake.ledger.mark_state(export_id, "failed", state.reason)
-
-
-def _keep_manifest(lake: Lake, export_id: str, completed: Completed) -> None:
-    """Keep the manifest as received, then plan its files.
-
-    One that answers another request, or a group that nobody knows, would let us believe that
-    there is nothing new.
-    """
-    export = lake.ledger.export(export_id)
-    folder = lake.folder.export(export.connection_id, export_id)
-    write_json(folder / "manifest.json", dict(completed.document))
-    manifest = completed.manifest
-    if not _request(export).is_answered_by(completed.document):
-        reason = "the server gave us the manifest of an export of other types or another time"
-        lake.ledger.mark_state(export_id, "failed", reason)
-        return
-    if export.level == "group" and export.since is None and not manifest.files:
-        reason = f"the export of Group {export.group_id} is empty: check ECW_GROUP_ID"
-        lake.ledger.mark_state(export_id, "failed", reason)
-        return
-    lake.ledger.mark_completed(
-        export_id,
-        manifest.transaction_time,
-        manifest.requires_access_token,
-        _planned_files(manifest),
-    )
-
-
-def _planned_files(manifest: Manifest) -> list[dict[str, object]]:
-    return [
-        {
-            "kind": file.kind,
-            "resource_type": file.resource_type,
-            "url": file.url,
-            "manifest_count": file.count,
-        }
-        for file in manifest.files
-    ]
 
 
 def wait_for_exports(

@@ -26,13 +26,14 @@ def issues_by_severity(lake: Lake, export: Export) -> dict[str, int]:
 
 
 def issues(lake: Lake, export: Export, file: ExportFile) -> Iterator[dict[str, Any]]:
-    """The issues in one outcome file; a line that cannot be read is taken for the worst."""
+    """The issues in one outcome file; a line that is no OperationOutcome is taken for the worst."""
     path = lake.folder.export(export.connection_id, export.export_id) / file.path
     for _, line in numbered_lines(path):
         try:
             outcome = json.loads(line)
         except ValueError:
-            yield {"severity": "error"}
-            continue
-        if isinstance(outcome, dict):
+            outcome = None
+        if isinstance(outcome, dict) and outcome.get("resourceType") == "OperationOutcome":
             yield from (one for one in outcome.get("issue") or [] if isinstance(one, dict))
+        else:
+            yield {"severity": "error"}

@@ -99,6 +99,18 @@ def test_any_bytes_arrive_with_their_hash(odd: OddServer, tmp_path: Path, body: 
     assert (file.sha256, file.size_bytes) == (hashlib.sha256(body).hexdigest(), len(body))
 
 
+def test_what_came_whole_before_a_kill_is_not_fetched_again(odd: OddServer, tmp_path: Path) -> None:
+    broken = raw(200, LINES, content_length=str(len(LINES) + 1), etag='"v1"')
+    with pytest.raises(TemporaryError):
+        fetched(odd, tmp_path, broken)
+
+    file = fetched(odd, tmp_path, raw(416, b"gone", content_range=f"bytes */{len(LINES)}"))
+
+    assert file.path.read_bytes() == LINES
+    assert file.sha256 == hashlib.sha256(LINES).hexdigest()
+    assert names_below(tmp_path / "landing") == ["00000.ndjson"]
+
+
 @settings(
     max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

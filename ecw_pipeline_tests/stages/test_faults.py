@@ -475,3 +475,27 @@ def test_a_lost_kick_off_parameter_is_on_record(visit: Visit) -> None:
 
     assert ended.has_arrived
     assert ended.kick_offs == 1
+
+
+def test_an_empty_export_of_everything_is_a_mistake_somewhere(visit: Visit) -> None:
+    """To believe it would close every resource that is known."""
+    visit.suffer({"error_only": {}, "missing_keys": {}})
+
+    assert not visit.try_once()
+    assert "the export is empty, without even a patient" in visit.messages[-1]
+
+    visit.suffer({})
+    assert visit.try_once()
+    assert visit.landed() == TRUTH
+
+
+def test_outcomes_that_are_none_count_as_errors(visit: Visit) -> None:
+    visit.suffer({"error_only": {}})
+    lake = visit.lake
+    (connection,) = lake.connections()
+    (export,) = start_exports(lake, connection, [DAY])
+    (export,) = wait_for_exports(lake, [export.export_id])
+    visit.suffer({})  # now the link brings patients
+
+    with pytest.raises(EcwError, match="only issues: 3 error"):
+        landing.land_type(lake, export, "Patient")

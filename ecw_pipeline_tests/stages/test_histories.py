@@ -98,6 +98,8 @@ class Histories(RuleBasedStateMachine):
         super().__init__()
         practices |= {name: Practice(f"{url}/{name}") for name in NAMES}
         self.practices = practices
+        for practice in practices.values():  # one without patients would be taken for a mistake
+            practice.put(("Patient", "always"), "x", says_when=True, ticks=0)
         # The first export that can know each type as it is, and the first full one that must.
         self.changed = {(name, kind): 0 for name in NAMES for kind in TYPES}
         self.doubtful = dict(self.changed)

@@ -41,7 +41,7 @@ MORE_STEPS: dict[str, tuple[str, ...]] = {
     "about to ask": ("after ecw_pipeline.ledger.Ledger.mark_kick_off",),
     "reply written down": (f"after {EXPORTS}._kick_off",),
     "manifest received": (f"after {CLIENT}.poll",),
-    "manifest kept": (f"before {EXPORTS}._keep_manifest", "after posix.replace"),
+    "manifest kept": ("before ecw_pipeline.stages.manifests.keep_manifest", "after posix.replace"),
     "deletions read": ("after ecw_pipeline.landing.landing.read_deletions",),
     "before rename": (f"before {STORE}", "before posix.replace"),
     "mid-screen": (f"before {SCREEN}", "after BufferedWriter.write"),

@@ -138,7 +138,7 @@ def _cut_to_page(exchange: Exchange, manifest: Json, page: int) -> None:
     size: int = exchange.notes["files_per_page"]
     whole = manifest["output"]
     manifest["output"] = whole[(page - 1) * size : page * size]
-    if page > 1:
+    if page > 1 and whole:
         manifest |= {"deleted": [], "error": []}
     if page * size < len(whole):
         url = f"{exchange.server_url}{exchange.path}"
