@@ -22,6 +22,7 @@ from ecw_pipeline.fhir_client.discovery import discover
 from ecw_pipeline.fhir_client.keys import KEY_ALGORITHMS, connection_key, key_id, public_half
 from ecw_pipeline.fhir_client.providers import Connection
 from ecw_pipeline.fhir_client.scopes import not_granted
+from ecw_pipeline.fhir_client.search import SearchRefusedError, search_page
 from ecw_pipeline.fhir_client.session import Session, open_session
 from ecw_pipeline.fhir_client.transport import (
     ONCE,
@@ -252,6 +253,8 @@ def _group(patient: Patient) -> str:
 def _export_operation(patient: Patient) -> str:
     """What the server says of $export; servers that can do it do not all say so."""
     url = f"{patient.connection.base_url}/metadata"
+    if patient.connection.level == "search":
+        return "none is needed to read by search"
     if any("export" in name.lower() for name in _operations(patient.session.get_json(url))):
         return "the CapabilityStatement names it"
     raise _Doubt(
@@ -271,6 +274,8 @@ def _kick_off(patient: Patient) -> str:
     connection = patient.connection
     if any(e.is_open for e in patient.lake.ledger.exports(connection.connection_id)):
         return "an export is under way"
+    if connection.level == "search":
+        return _search(patient)
     levels = {"system": "", "patient": "Patient/", "group": f"Group/{connection.group_id}/"}
     url = f"{connection.base_url}/{levels[connection.level]}$export"
     with network_errors(url):
@@ -327,3 +332,16 @@ CHAIN: tuple[Callable[[Patient], str], ...] = (
     _budget,
 )
 VITAL = frozenset({_address, _network, _discovery, _credentials, _token})
+
+
+def _search(patient: Patient) -> str:
+    """Search for one patient; a server may want to be asked patient by patient."""
+    try:
+        search_page(patient.session, f"{patient.connection.base_url}/Patient?_count=1")
+    except SearchRefusedError as error:
+        if patient.connection.group_id:
+            return "not of all patients: those of the Group are asked for one by one"
+        raise _Doubt(
+            error.message, "set ECW_GROUP_ID: then its patients are asked for one by one"
+        ) from error
+    return "permitted"

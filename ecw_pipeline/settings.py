@@ -19,7 +19,7 @@ from ecw_pipeline.errors import ConfigurationError
 from ecw_pipeline.fhir.structure import is_resource, resource_types
 from ecw_pipeline.layout import DataFolder
 
-ExportLevel = Literal["system", "patient", "group"]
+ExportLevel = Literal["system", "patient", "group", "search"]
 AuthKind = Literal["client_secret_basic", "client_secret_post", "private_key_jwt", "none"]
 
 MINUTES_OF_A_YEAR = 525_600

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import httpx
 
-from ecw_pipeline.bulk_export import download
+from ecw_pipeline.bulk_export import download, searching
 from ecw_pipeline.bulk_export.limits import Limits
 from ecw_pipeline.bulk_export.messages import ExportRequest, Reply, joined_pages, next_page
 from ecw_pipeline.bulk_export.protocol import ExportState, InProgress, Requested, next_state
@@ -86,6 +86,8 @@ class BulkExportClient:
 
         Source: Bulk Data Access, "Bulk Data Kick-off Request".
         """
+        if request.level == "search":
+            return searching.begin(self._session, request)
         url = f"{self._session.connection.base_url}/{request.path()}"
         headers = {"Accept": FHIR_JSON, "Prefer": "respond-async"}
         is_posted = bool(request.restriction.patient_ids)
@@ -158,6 +160,12 @@ class BulkExportClient:
     def kept(self, stem: Path) -> download.Downloaded | None:
         """A file that is there already; see `download.kept`."""
         return download.kept(stem)
+
+    def find(
+        self, url: str, stem: Path, limits: Limits, patient_ids: tuple[str, ...]
+    ) -> download.Downloaded:
+        """Fetch what a search finds; see `searching.find`."""
+        return searching.find(self._session, url, stem, limits, patient_ids)
 
     def download(
         self, url: str, stem: Path, limits: Limits, *, with_token: bool

@@ -43,7 +43,9 @@ def _types(connection: Connection, known: Sequence[str]) -> Iterable[str]:
         wanted = (ANY_TYPE,)
         if known and not _spellings(connection, ANY_TYPE, known):
             wanted = tuple(map(type_of, known))
-    needed = ("Group",) if connection.level == "group" and ANY_TYPE not in wanted else ()
+    # Of a group that is searched, the members are read.
+    needs_group = connection.group_id and connection.level in ("group", "search")
+    needed = ("Group",) if needs_group and ANY_TYPE not in wanted else ()
     return dict.fromkeys((*wanted, *needed))
 
 

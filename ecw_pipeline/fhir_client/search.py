@@ -22,6 +22,26 @@ from ecw_pipeline.fhir_client.transport import (
 _NOTHING = (b"", b"null")
 
 
+_REFUSALS = (
+    httpx.codes.BAD_REQUEST,
+    httpx.codes.FORBIDDEN,
+    httpx.codes.NOT_FOUND,
+    httpx.codes.GONE,
+    httpx.codes.UNPROCESSABLE_ENTITY,
+)
+
+
+class SearchRefusedError(ConfigurationError):
+    """The server does not take a search; ``status_code`` is how it says so."""
+
+    def __init__(self, status_code: int) -> None:
+        super().__init__(
+            f"the server does not take the search (HTTP {status_code})",
+            "check its parameters, and the scope for its type: ecw doctor",
+        )
+        self.status_code = status_code
+
+
 class _How(msgspec.Struct):
     mode: str | None = None
 
@@ -68,13 +88,25 @@ def search(session: Session, query: str) -> Iterator[bytes]:
                 "ask the provider's support",
             )
         seen.add(url)
-        page = _page(session, url)
-        for entry in page.entry or ():
-            text = bytes(entry.resource)
-            if text not in _NOTHING and not (entry.search and entry.search.mode == "outcome"):
-                yield text
-        following = next((one.url for one in page.link or () if one.relation == "next"), None)
-        url = urljoin(url, following) if following else None
+        found, url = search_page(session, url)
+        yield from found
+
+
+def search_page(session: Session, url: str) -> tuple[list[bytes], str | None]:
+    """What one page of a search holds, and the address of the next; see `search`.
+
+    Raises:
+        SearchRefusedError: the server does not take it.
+    """
+    page = _page(session, url)
+    found = [
+        bytes(entry.resource)
+        for entry in page.entry or ()
+        if bytes(entry.resource) not in _NOTHING
+        and not (entry.search and entry.search.mode == "outcome")
+    ]
+    following = next((one.url for one in page.link or () if one.relation == "next"), None)
+    return found, urljoin(url, following) if following else None
 
 
 def _page(session: Session, url: str) -> _Page:
@@ -87,11 +119,8 @@ def _page(session: Session, url: str) -> _Page:
             extensions=session.own_hosts | FILES_LANE,
         )
     require_not_busy(reply)
-    if reply.status_code in (httpx.codes.BAD_REQUEST, httpx.codes.FORBIDDEN, httpx.codes.NOT_FOUND):
-        raise ConfigurationError(
-            f"the server does not take the search (HTTP {reply.status_code})",
-            "check its parameters, and the scope for its type: ecw doctor",
-        )
+    if reply.status_code in _REFUSALS:
+        raise SearchRefusedError(reply.status_code)
     try:
         page = msgspec.json.decode(reply.content, type=_Page)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

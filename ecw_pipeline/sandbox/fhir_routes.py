@@ -105,34 +105,6 @@ async def read(request: Request) -> Response:
     return Response(line.rstrip(b"\r\n"), media_type=FHIR_JSON)
 
 
-async def groups(request: Request) -> Response:
-    """All groups, so that a client can find the one to export."""
-    sandbox, grant = _authorized(request)
-    if not grant.covers("Group"):
-        raise RefusalError(403, "forbidden", "no scope for Group")
-    base = server_url(request) + BASE_PATH
-    entries = [
-        {
-            "fullUrl": f"{base}/Group/{name}",
-            "resource": {
-                "resourceType": "Group",
-                "id": name,
-                "type": "person",
-                "actual": True,
-                "name": name,
-            },
-        }
-        for name in sandbox.source.groups
-    ]
-    bundle = {
-        "resourceType": "Bundle",
-        "type": "searchset",
-        "total": len(entries),
-        "entry": entries,
-    }
-    return JSONResponse(bundle, media_type=FHIR_JSON)
-
-
 def _running(sandbox: Sandbox, job: Job) -> Response:
     headers = {
         "Retry-After": str(sandbox.config.retry_after_seconds),
@@ -165,6 +137,5 @@ ROUTES = [
     Route(f"{BASE_PATH}/Group/{{group}}/$export", kick_off, methods=_BOTH),
     Route(f"{BASE_PATH}/$export-status/{{job}}", status, methods=["GET", "DELETE"]),
     Route(f"{BASE_PATH}/$export-file/{{job}}/{{name}}", file),
-    Route(f"{BASE_PATH}/Group", groups),
     Route(f"{BASE_PATH}/{{resource_type}}/{{id}}", read),
 ]

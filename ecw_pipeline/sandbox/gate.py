@@ -6,6 +6,7 @@ fault's own refusal carries the headers of the fault.
 
 import time
 from collections.abc import Callable
+from datetime import datetime
 from email.utils import format_datetime
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -46,10 +47,17 @@ class Arrivals:
             process=headers.get("x-client-process", ""),
         )
 
+    def _now(self, scope: Scope) -> datetime:
+        """The time; of a search that of the data, which may have been sent days ahead."""
+        sandbox = self._sandbox
+        if scope["path"].removeprefix(f"{BASE_PATH}/") in sandbox.source.resource_types:
+            return sandbox.simulated.now(sandbox.source.day)
+        return sandbox.clock.now()
+
     def _dated(self, scope: Scope, send: Send) -> Send:
         async def send_dated(message: Message) -> None:
             if message["type"] == "http.response.start":
-                now = format_datetime(self._sandbox.clock.now(), usegmt=True)
+                now = format_datetime(self._now(scope), usegmt=True)
                 MutableHeaders(scope=message).setdefault("date", now)
                 if is_counted(scope):
                     self._sandbox.statistics.answered(message["status"])

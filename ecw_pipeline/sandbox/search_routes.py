@@ -36,7 +36,7 @@ async def search(request: Request) -> Response:
     parameters = query_parameters(request.url.query)
     size = min(_number(parameters, "_count", _MOST_OF_A_PAGE), _MOST_OF_A_PAGE)
     offset = _number(parameters, _OFFSET, 0)
-    asked = [one for one in parameters if one[0] not in ("_count", _OFFSET)]
+    asked = [one for one in parameters if one[0] not in ("_count", "_elements", _OFFSET)]
     found = await asyncio.to_thread(_found, sandbox, resource_type, Search.of(asked), offset, size)
     url = f"{server_url(request)}{BASE_PATH}/{resource_type}"
     links = [("self", str(request.url))]

@@ -16,10 +16,12 @@ def is_complete(lake: Lake, export: Export, resource_type: str) -> bool:
     """Whether a type that has landed is there whole, as of the export's transaction time.
 
     Not when it was asked for changes or for some resources only, when lines are missing or cannot
-    be told whose they are, or when the server reports errors of this export.
+    be told whose they are, or when the server reports errors of this export. Pages of a search
+    shift while resources come and go: what they lack may be there.
     """
     types = {one.resource_type for one in lake.ledger.types(export.export_id)}
-    if export.since is not None or export.restriction or resource_type not in types:
+    is_news = export.since is not None or export.level == "search"
+    if is_news or export.restriction or resource_type not in types:
         return False
     if counts_of(lake, export, resource_type).lines_missing:
         return False

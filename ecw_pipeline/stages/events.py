@@ -30,11 +30,12 @@ def tell_kick_off(lake: Lake, export: Export, request: ExportRequest, state: Exp
     """A kick-off was answered."""
     refusal = state.reason if isinstance(state, Refused | Unsupported | Failed) else None
     base_url = lake.connection(export.connection_id).base_url
+    is_search = request.level == "search"
     _tell(
         lake,
         export,
         "kickoff",
-        exportUrl=bare_url(f"{base_url}/{request.path()}"),
+        exportUrl=bare_url(f"{base_url}/{'' if is_search else request.path()}"),
         errorCode=_status_in(refusal),
         errorBody=refusal,
         softwareName=None,

@@ -85,8 +85,10 @@ def _download(
 ) -> Downloaded:
     settings = lake.settings
     limits = Limits(settings.max_file_megabytes << 20, settings.max_unpacked_ratio)
+    tell_request(lake, export, file)
+    if export.level == "search":
+        return client.find(file.url, stem, limits, export.restriction.patient_ids)
     try:
-        tell_request(lake, export, file)
         return client.download(file.url, stem, limits, with_token=export.requires_token)
     except TemporaryError:
         url = _fresh_url(lake, client, export, file)

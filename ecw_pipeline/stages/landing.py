@@ -99,7 +99,7 @@ def _delete_at_server(lake: Lake, export: Export) -> None:
 
     Source: Bulk Data Access, "Bulk Data Delete Request".
     """
-    if not lake.settings.delete_exports:
+    if not (lake.settings.delete_exports and export.status_url):
         return
     if all(file.state == "landed" for file in lake.ledger.files(export.export_id)):
         with suppress(EcwError), lake.client(export.connection_id) as client:

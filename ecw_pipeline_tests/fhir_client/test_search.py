@@ -109,7 +109,7 @@ def test_what_the_server_does_not_take_is_said(one: Practice, query: str) -> Non
     [
         (raw(200, b"<html>"), "without a Bundle"),
         (raw(200, b'{"resourceType":"Patient"}'), "without a Bundle"),
-        (raw(410, b""), "HTTP 410 without a Bundle"),
+        (raw(409, b""), "HTTP 409 without a Bundle"),
         (
             raw(
                 200,

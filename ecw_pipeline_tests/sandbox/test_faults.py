@@ -247,6 +247,17 @@ def test_scope_spelling(hostile: Visitor, parameters: Any, known: str, unknown: 
     assert unknown not in advertised
 
 
+@pytest.mark.parametrize("status", [400, 422])
+def test_narrow_searches(hostile: Visitor, status: int) -> None:
+    with suffering(hostile, {"narrow_searches": {"status": status}}):
+        wide = hostile.get("/Observation?_count=1")
+        narrow = hostile.get("/Observation?_count=1&patient=pat-000001")
+        other = hostile.get("/metadata")
+
+    assert [reply.status_code for reply in (wide, narrow, other)] == [status, 200, 200]
+    assert wide.json()["issue"][0]["code"] == "too-costly"
+
+
 @pytest.mark.parametrize(("announced", "expires_in"), [(True, 20), (False, None)])
 def test_token_lifetime(announced: bool, expires_in: int | None) -> None:
     clock = ManualClock(MONDAY)

@@ -59,6 +59,17 @@ def html_401(*, status: int = 401) -> Response:
     return HTMLResponse("<html><body>Please sign in</body></html>", status)
 
 
+# Servers for patient apps: every search is of one patient.
+@on_request("fhir")
+def narrow_searches(exchange: Exchange, *, status: int = 400) -> Response | None:
+    """Refuses a search that names no patient."""
+    resource_type = exchange.path.rpartition("/")[2]
+    is_search = resource_type in exchange.sandbox.source.resource_types
+    if not is_search or exchange.parameter("patient") or exchange.parameter("_id"):
+        return None
+    return outcome_response(RefusalError(status, "too-costly", "name a patient"))
+
+
 RETRY_AFTER: Mapping[str, Callable[[datetime], str]] = {
     "epoch_seconds": lambda now: str(int(now.timestamp()) + 30),
     "epoch_milliseconds": lambda now: str((int(now.timestamp()) + 30) * 1000),
@@ -103,5 +114,6 @@ FAULTS = (
     calendar_minute,
     error_status,
     html_401,
+    narrow_searches,
     expired_token,
 )
