@@ -20,9 +20,8 @@ from ecw_pipeline.ledger_rows import Export
 from ecw_pipeline.settings import ExportLevel
 from ecw_pipeline.stages import exports
 from ecw_pipeline.stages.lake import Lake
-from ecw_pipeline.stages.offers import offer_of
 from ecw_pipeline.stages.plans import Wish
-from ecw_pipeline.stages.sync import bring_home
+from ecw_pipeline.stages.sync import ask_for_types, bring_home
 
 BASE = "/api/ehr/eclinicalworks"
 JOBS_URL = f"{BASE}/bulk-export"
@@ -178,12 +177,7 @@ def sync(lake: Lake, body: EnhancedSyncBody) -> list[Export]:
         raise ConfigurationError(
             "nothing is wanted", "say includeStandard, includeEnhanced or resourceTypes"
         )
-    with lake.client(connection.connection_id) as client:
-        offer = offer_of(replace(connection, resource_types=wanted), client)
-    if not offer.available:
-        raise ConfigurationError(f"nothing is to be had: {offer.in_words}", "ecw doctor")
-    wish = Wish(since=instant(body.since), resource_types=offer.available)
-    return exports.start_exports(lake, connection, [_today(lake)], wish)
+    return ask_for_types(lake, connection, [_today(lake)], wanted, instant(body.since))
 
 
 def finish(lake: Lake, asked: list[Export]) -> SyncResult:

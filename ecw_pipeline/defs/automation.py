@@ -12,6 +12,7 @@ from ecw_pipeline.defs.partitions import LANDS_TAG, range_tags
 from ecw_pipeline.defs.resources import LakeResource
 from ecw_pipeline.defs.run_owners import bury_dead_runs
 from ecw_pipeline.errors import EcwError
+from ecw_pipeline.fhir.resource_types import BRIEF_TYPES
 from ecw_pipeline.ledger_rows import Export
 from ecw_pipeline.stages import exports
 from ecw_pipeline.stages.alerts import alert
@@ -70,13 +71,28 @@ full_refresh = dg.define_asset_job(
     config={"ops": {"export_request": {"config": {"full": True}}}},
     description="As incremental_sync, but asks for everything anew.",
 )
+enhanced_sync = dg.define_asset_job(
+    "enhanced_sync",
+    _ALL,
+    executor_def=EXECUTOR,
+    config={"ops": {"export_request": {"config": {"types": list(BRIEF_TYPES)}}}},
+    description="As incremental_sync, of the seven standard and five enhanced types alone.",
+)
 doctor = dg.define_asset_job(
     "doctor",
     _DOCTOR,
     executor_def=EXECUTOR,
     description="Check every link to each server, as `ecw doctor` does.",
 )
-JOBS = (request_exports, land_exports, load_landed, incremental_sync, full_refresh, doctor)
+JOBS = (
+    request_exports,
+    land_exports,
+    load_landed,
+    incremental_sync,
+    full_refresh,
+    enhanced_sync,
+    doctor,
+)
 
 
 @dg.schedule(

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import dagster as dg
+from pydantic import Field
 
 from ecw_pipeline.defs.arrival import SPEC, judge_arrival
 from ecw_pipeline.defs.failures import first_error, spoken_failures
@@ -14,6 +15,7 @@ from ecw_pipeline.ledger_rows import Export
 from ecw_pipeline.stages import exports, landing
 from ecw_pipeline.stages.lake import Lake
 from ecw_pipeline.stages.plans import Wish
+from ecw_pipeline.stages.sync import ask_for_types
 
 EXPORT_TAG = "ecw_export"
 
@@ -22,12 +24,13 @@ class ExportConfig(dg.Config):
     """How to ask where a day has its answer already; nothing said, it is not asked again.
 
     ``force`` asks for the changes since what has landed, ``full`` for everything anew, ``since``
-    for the changes since an instant.
+    for the changes since an instant. ``types`` asks for these alone, so far as they are offered.
     """
 
     force: bool = False
     full: bool = False
     since: str = ""
+    types: list[str] = Field(default=[])
 
 
 @dg.asset(
@@ -51,12 +54,15 @@ def _ask_all(lake: Lake, context: dg.AssetExecutionContext, config: ExportConfig
     """Ask each connection; one that fails does not keep the others from being asked."""
     asked: list[Export] = []
     errors: list[EcwError] = []
-    wish = Wish(config.full, parse_instant(config.since) if config.since else None)
+    since = parse_instant(config.since) if config.since else None
+    days = context.partition_keys
     for connection in lake.connections():
         try:
-            asked += exports.start_exports(
-                lake, connection, context.partition_keys, wish, ask_again=config.force
-            )
+            if config.types:
+                asked += ask_for_types(lake, connection, days, config.types, since)
+                continue
+            wish = Wish(config.full, since)
+            asked += exports.start_exports(lake, connection, days, wish, ask_again=config.force)
         except EcwError as error:
             errors.append(error)
     tags = {f"{EXPORT_TAG}/{export.export_id}": export.connection_id for export in asked}

@@ -1,12 +1,15 @@
 """The whole job in one call, without Dagster: ask, wait, land, load, build marts."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 
-from ecw_pipeline.errors import EcwError, MachineError
+from ecw_pipeline.errors import ConfigurationError, EcwError, MachineError
+from ecw_pipeline.fhir_client.providers import Connection
 from ecw_pipeline.ledger_rows import Export
 from ecw_pipeline.stages import exports, landing, loading
 from ecw_pipeline.stages.lake import Lake
+from ecw_pipeline.stages.offers import offer_of
 from ecw_pipeline.stages.plans import NEWS, Wish
 from ecw_pipeline.stages.progress import Step, silent
 from ecw_pipeline.warehouse import bookkeeping
@@ -45,6 +48,27 @@ def ask_all(
         except EcwError as error:
             errors.append(error)
     return asked
+
+
+def ask_for_types(
+    lake: Lake,
+    connection: Connection,
+    days: Sequence[str],
+    wanted: Sequence[str],
+    since: datetime | None = None,
+) -> list[Export]:
+    """Ask a connection for those of some types that its server has for us.
+
+    Raises:
+        ConfigurationError: it has none of them.
+        EcwError: the server cannot be reached, or refuses.
+    """
+    with lake.client(connection.connection_id) as client:
+        offer = offer_of(replace(connection, resource_types=tuple(wanted)), client)
+    if not offer.available:
+        raise ConfigurationError(f"nothing is to be had: {offer.in_words}", "ecw doctor")
+    wish = Wish(since=since, resource_types=offer.available)
+    return exports.start_exports(lake, connection, days, wish)
 
 
 def bring_home(lake: Lake, export_ids: Sequence[str], step: Step = silent) -> Synced:

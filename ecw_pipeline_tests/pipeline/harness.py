@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 from ecw_pipeline.errors import EcwError
+from ecw_pipeline.fhir.resource_types import BRIEF_TYPES
 from ecw_pipeline.sandbox.config import SandboxConfig, Window
 from ecw_pipeline.sandbox.server import RunningSandbox, running_sandbox
 from ecw_pipeline.stages.lake import Lake
@@ -24,6 +25,8 @@ from ecw_pipeline.warehouse.database import read_published
 
 # Tests of what is loaded do not wait for a rate: the budget has tests of its own.
 WIDE = (Window(100_000, 1.0, "rolling"),)
+# The jobs' own configuration, which that of a test takes the place of.
+ASKS = {"full_refresh": {"full": True}, "enhanced_sync": {"types": list(BRIEF_TYPES)}}
 WIDE_SETTING = "100000/1s"
 
 
@@ -77,8 +80,8 @@ class Site:
 
         job = defs.resolve_job_def(job_name)
         config: dict[str, Any] = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-        if job_name == "full_refresh":
-            config["ops"] = {"export_request": {"config": {"full": True}}}
+        if job_name in ASKS:
+            config["ops"] = {"export_request": {"config": ASKS[job_name]}}
         with dg.DagsterInstance.ephemeral() as instance:
             result = job.execute_in_process(
                 instance=instance,

@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ecw_pipeline.fhir.resource_types import BRIEF_TYPES
 from ecw_pipeline.sandbox.population.world import RESOURCE_TYPES
 from ecw_pipeline.stages.tables import all_tables
 from ecw_pipeline_tests.pipeline.harness import Site, site, table_dump
@@ -122,3 +124,13 @@ def test_an_incremental_export_fetches_only_what_changed(story: Story) -> None:
 
 def test_the_warehouse_says_which_exports_it_holds(story: Story) -> None:
     assert story.export_states == [("loaded",)] * 4
+
+
+def test_an_enhanced_sync_brings_the_types_of_the_brief_alone(tmp_path: Path) -> None:
+    with site(tmp_path, patients=2) as one:
+        one.run("enhanced_sync", "2026-01-05")
+
+        loaded = one.rows("SELECT resource_type FROM ops.load WHERE lines_landed > 0")
+        (export,) = one.lake.ledger.exports()
+    assert {name for (name,) in loaded} == set(BRIEF_TYPES)
+    assert (export.state, export.is_partial) == ("loaded", True)
