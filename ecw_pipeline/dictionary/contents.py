@@ -2,9 +2,11 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from itertools import groupby
 from typing import Any
 
+from ecw_pipeline.dictionary.left_out import in_groups, left_out
 from ecw_pipeline.fhir.resource_types import snake_case
 from ecw_pipeline.marts.catalog import Mart
 from ecw_pipeline.stages.tables import Table
@@ -27,7 +29,10 @@ class Column:
 
 @dataclass(frozen=True)
 class Entry:
-    """One table of `core` (with its twin in `history`), or one mart."""
+    """One table of `core` (with its twin in `history`), or one mart.
+
+    A main table's ``left_out`` are the paths of its type that are in no table.
+    """
 
     schema: str
     name: str
@@ -37,6 +42,7 @@ class Entry:
     key: tuple[str, ...] = ()
     columns: tuple[Column, ...] = ()
     reads: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
 
     @property
     def full_name(self) -> str:
@@ -48,6 +54,12 @@ def entries(tables: Mapping[str, Table], marts: Mapping[str, Mart]) -> list[Entr
     in_order = sorted(tables.values(), key=lambda t: (t.resource_type, not t.is_main, t.name))
     main_tables = {t.resource_type: t.name for t in in_order if t.is_main}
     described = [_of_table(table, main_tables) for table in in_order]
+    unread = {
+        main_tables[kind]: tuple(in_groups(left_out(same)))
+        for kind, same in groupby(in_order, lambda table: table.resource_type)
+        if kind in main_tables
+    }
+    described = [replace(one, left_out=unread.get(one.name, ())) for one in described]
     return described + [_of_mart(mart) for mart in marts.values()]
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 
 from ecw_pipeline.dictionary.contents import LANDED_ONLY, Column, Entry
+from ecw_pipeline.dictionary.left_out import OF_EVERY_TYPE
 
 _PREFACE = """# Tables
 
@@ -14,6 +15,16 @@ Tables of `core` hold what is current, their twins in `history` closed versions,
 `source_line`; these, `connection_id` and `meta_last_updated` are in every table and not listed
 again.
 """
+_IN_NO_TABLE = f"""## What is in no table
+
+The original resource has it: `ecw resource Type/id`. A ViewDefinition of your own makes a table of
+it: see the README. In no table of any type are
+{", ".join(f"`{name}`" for name in sorted(OF_EVERY_TYPE))}
+of elements, but for the extensions that columns name, such as a patient's race. By rule, and so not
+listed: the unit of a range is that of its low end, where that has one, and the words of a unit come
+before its code; where a concept repeats, one without a code has its text in a table only as the
+first; of attached data the tables say whether it is there, and `ecw attachments` brings it.
+"""
 EVERYWHERE = frozenset(
     ("connection_id", "meta_last_updated", "export_id", "source_file", "source_line")
 )
@@ -21,7 +32,8 @@ EVERYWHERE = frozenset(
 
 def page(found: Sequence[Entry]) -> str:
     """The whole page."""
-    parts = [_PREFACE, *_contents(found), *map(_section, found), _landed_only()]
+    parts = [_PREFACE, *_contents(found), *map(_section, found), *_in_no_table(found)]
+    parts.append(_landed_only())
     return "\n".join(parts)
 
 
@@ -53,6 +65,16 @@ def _row(column: Column) -> str:
 
 def _cell(text: str) -> str:
     return text.replace("|", "\\|").replace("\n", " ")
+
+
+def _in_no_table(found: Iterable[Entry]) -> Iterator[str]:
+    yield _IN_NO_TABLE
+    yield "| resource type | JSON paths |"
+    yield "| --- | --- |"
+    for one in found:
+        if one.left_out:
+            yield f"| {one.resource} | {' '.join(f'`{path}`' for path in one.left_out)} |"
+    yield ""
 
 
 def _landed_only() -> str:
