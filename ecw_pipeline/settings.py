@@ -133,6 +133,7 @@ class Settings(BaseSettings):
     debug: str = Field("", validation_alias="ECW_DEBUG")
     debug_names: str = Field("", validation_alias="DEBUG")
     api_key: SecretStr | None = Field(None, validation_alias="ECW_API_KEY")
+    codes: Path | None = Field(None, validation_alias="ECW_CODES")
     partitions_start: str = Field("2026-01-01", validation_alias="ECW_PARTITIONS_START")
 
     _types = field_validator("resource_types", mode="before")(_type_list)

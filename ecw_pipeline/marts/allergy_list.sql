@@ -28,7 +28,7 @@ SELECT
     a.patient_id,
     a.code,
     coalesce(a.code_text, a.code_display) AS substance,
-    coalesce(a.code IN ('716186003', '409137002', '428607008', '429625007', '428197003'), false)
+    coalesce(a.code IN (SELECT code FROM ops.code_list WHERE list = 'no_known_allergy'), false)
         AS is_none_known,
     a.type,
     a.categories,

@@ -23,7 +23,8 @@ denominator AS (
     SEMI JOIN (
         SELECT connection_id, patient_id
         FROM core.condition
-        WHERE (left(icd10_code, 3) = 'I10' OR snomed_code IN ('38341003', '59621000'))
+        WHERE (left(icd10_code, 3) IN (SELECT code FROM ops.code_list WHERE list = 'essential_hypertension')
+            OR snomed_code IN (SELECT code FROM ops.code_list WHERE list = 'essential_hypertension'))
             AND coalesce(clinical_status_code, 'active') IN ('active', 'recurrence', 'relapse')
             AND coalesce(verification_status_code, '') NOT IN ('refuted', 'entered-in-error')
     ) AS d USING (connection_id, patient_id)

@@ -40,8 +40,8 @@ reading AS (
 hypertensive AS (
     SELECT DISTINCT connection_id, patient_id
     FROM core.condition
-    WHERE (left(icd10_code, 3) IN ('I10', 'I11', 'I12', 'I13', 'I15', 'I16')
-            OR snomed_code IN ('38341003', '59621000'))
+    WHERE (left(icd10_code, 3) IN (SELECT code FROM ops.code_list WHERE list = 'hypertension')
+            OR snomed_code IN (SELECT code FROM ops.code_list WHERE list = 'hypertension'))
         AND coalesce(clinical_status_code, 'active') IN ('active', 'recurrence', 'relapse')
         AND coalesce(verification_status_code, '') NOT IN ('refuted', 'entered-in-error')
 )

@@ -12,10 +12,7 @@ WITH given AS (
         year(occurrence_at - INTERVAL 6 MONTH) AS season_year
     FROM core.immunization
     WHERE status = 'completed'
-        AND cvx_code IN (
-            '15', '16', '88', '111', '135', '140', '141', '144', '149', '150', '151', '153', '155',
-            '158', '161', '166', '168', '171', '185', '186', '194', '197', '200', '201', '202',
-            '205', '231', '320', '333')
+        AND cvx_code IN (SELECT code FROM ops.code_list WHERE list = 'influenza_vaccine')
         AND occurrence_at BETWEEN TIMESTAMPTZ '1950-01-01 00:00:00+00' AND (
             SELECT max(transaction_time) FROM ops.load)
         AND patient_id IS NOT NULL

@@ -22,8 +22,8 @@ denominator AS (
     SEMI JOIN (
         SELECT connection_id, patient_id
         FROM core.condition
-        WHERE (left(icd10_code, 3) IN ('E10', 'E11', 'E13')
-                OR snomed_code IN ('73211009', '44054006', '46635009'))
+        WHERE (left(icd10_code, 3) IN (SELECT code FROM ops.code_list WHERE list = 'diabetes')
+                OR snomed_code IN (SELECT code FROM ops.code_list WHERE list = 'diabetes'))
             AND coalesce(clinical_status_code, 'active') IN ('active', 'recurrence', 'relapse')
             AND coalesce(verification_status_code, '') NOT IN ('refuted', 'entered-in-error')
     ) AS d USING (connection_id, patient_id)
@@ -49,7 +49,7 @@ latest AS (
             (o.effective_at, o.issued_at, o.observation_id)) AS hba1c_percent
     FROM core.observation AS o
     JOIN period AS m USING (connection_id)
-    WHERE o.loinc_code IN ('4548-4', '4549-2', '17855-8', '17856-6', '59261-8')
+    WHERE o.loinc_code IN (SELECT code FROM ops.code_list WHERE list = 'hba1c')
         AND o.status IN ('final', 'amended', 'corrected')
         AND o.value_quantity IS NOT NULL
         AND o.effective_at >= m.first_day

@@ -18,7 +18,7 @@ WITH result AS (
         effective_at,
         issued_at
     FROM core.observation
-    WHERE loinc_code IN ('4548-4', '4549-2', '17855-8', '17856-6', '59261-8')
+    WHERE loinc_code IN (SELECT code FROM ops.code_list WHERE list = 'hba1c')
         AND status IN ('final', 'amended', 'corrected')
         AND value_quantity IS NOT NULL
         AND patient_id IS NOT NULL
@@ -26,8 +26,8 @@ WITH result AS (
 diabetic AS (
     SELECT DISTINCT connection_id, patient_id
     FROM core.condition
-    WHERE (left(icd10_code, 3) IN ('E10', 'E11', 'E13')
-            OR snomed_code IN ('73211009', '44054006', '46635009'))
+    WHERE (left(icd10_code, 3) IN (SELECT code FROM ops.code_list WHERE list = 'diabetes')
+            OR snomed_code IN (SELECT code FROM ops.code_list WHERE list = 'diabetes'))
         AND coalesce(clinical_status_code, 'active') IN ('active', 'recurrence', 'relapse')
         AND coalesce(verification_status_code, '') NOT IN ('refuted', 'entered-in-error')
 )

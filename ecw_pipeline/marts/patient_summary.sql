@@ -35,7 +35,7 @@ allergy AS (
     FROM core.allergy_intolerance
     WHERE coalesce(clinical_status_code, 'active') = 'active'
         AND coalesce(verification_status_code, '') NOT IN ('refuted', 'entered-in-error')
-        AND coalesce(code NOT IN ('716186003', '409137002', '428607008', '429625007', '428197003'),
+        AND coalesce(code NOT IN (SELECT code FROM ops.code_list WHERE list = 'no_known_allergy'),
             true)
     GROUP BY ALL
 ),

@@ -18,6 +18,7 @@ from ecw_pipeline.files import PRIVATE_FILE_MODE, machine_errors, private_folder
 from ecw_pipeline.layout import DataFolder
 from ecw_pipeline.ledger import Ledger
 from ecw_pipeline.marts.catalog import Mart, built_in_marts
+from ecw_pipeline.marts.codes import Code, code_lists
 from ecw_pipeline.settings import Settings
 from ecw_pipeline.stages.tables import Table, all_tables
 
@@ -58,6 +59,15 @@ class Lake:
     def marts(self) -> dict[str, Mart]:
         """The marts by name."""
         return built_in_marts()
+
+    @cached_property
+    def codes(self) -> list[Code]:
+        """The code lists of the marts.
+
+        Raises:
+            ConfigurationError: the user's file cannot be read.
+        """
+        return code_lists(self.settings.codes)
 
     def connections(self) -> list[Connection]:
         """Every connection, complete.

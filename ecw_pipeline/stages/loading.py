@@ -1,7 +1,7 @@
 """From flat files to a published warehouse: whole exports, one transaction each, then publish."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 import duckdb
 
@@ -21,7 +21,12 @@ from ecw_pipeline.stages.records import tell_of_files
 from ecw_pipeline.stages.tables import Table, tables_of, why_a_view_may_be_hidden
 from ecw_pipeline.warehouse import bookkeeping
 from ecw_pipeline.warehouse.database import read_published, transaction, working_warehouse
-from ecw_pipeline.warehouse.mart_runner import build_mart, mart_names, note_completeness
+from ecw_pipeline.warehouse.mart_runner import (
+    build_mart,
+    mart_names,
+    note_completeness,
+    write_code_lists,
+)
 from ecw_pipeline.warehouse.merge import Moved, fold, refold_table
 from ecw_pipeline.warehouse.publish import (
     forget_promise,
@@ -283,7 +288,9 @@ def _is_cut_short(lake: Lake) -> bool:
 def replace_marts(lake: Lake, marts: Iterable[Mart], errors: list[EcwError]) -> dict[str, int]:
     """Build marts in the working warehouse; returns the rows of each."""
     built: dict[str, int] = {}
+    codes = lake.codes
     with working_warehouse(lake.folder.working_warehouse) as connection:
+        write_code_lists(connection, [astuple(code) for code in codes])
         for mart in marts:
             try:
                 built[mart.name] = build_mart(connection, mart.name, mart.question, mart.sql)

@@ -1,6 +1,6 @@
 """Builds marts: each a query over the tables of `core`, kept as a table of `marts`."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 import duckdb
@@ -33,6 +33,20 @@ def build_mart(connection: duckdb.DuckDBPyConnection, name: str, question: str, 
     connection.execute(f"COMMENT ON TABLE {table} IS {literal(question)}")
     counted = connection.execute(f"SELECT count(*) FROM {table}").fetchone()
     return int(counted[0]) if counted else 0
+
+
+def write_code_lists(
+    connection: duckdb.DuckDBPyConnection, codes: Sequence[tuple[str, ...]]
+) -> None:
+    """Keep what marts ask the codes of: list, code system, code, meaning."""
+    connection.execute(
+        "CREATE OR REPLACE TABLE ops.code_list"
+        " (list VARCHAR, system VARCHAR, code VARCHAR, meaning VARCHAR)"
+    )
+    connection.executemany("INSERT INTO ops.code_list VALUES (?, ?, ?, ?)", codes)
+    connection.execute(
+        "COMMENT ON TABLE ops.code_list IS 'Which codes mean what a mart asks for; ECW_CODES adds'"
+    )
 
 
 def note_completeness(

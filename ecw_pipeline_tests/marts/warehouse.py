@@ -2,17 +2,18 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
 from ecw_pipeline.marts.catalog import built_in_marts
+from ecw_pipeline.marts.codes import code_lists
 from ecw_pipeline.quoting import identifier
 from ecw_pipeline.stages.tables import all_tables
 from ecw_pipeline.warehouse.database import working_warehouse
-from ecw_pipeline.warehouse.mart_runner import build_mart
+from ecw_pipeline.warehouse.mart_runner import build_mart, write_code_lists
 
 PRACTICE = "practice"
 EXPORTED_AT = "2024-03-01T00:00:00Z"
@@ -52,4 +53,5 @@ def empty_warehouse(folder: Path) -> Iterator[Warehouse]:
     with working_warehouse(folder / "working.duckdb") as connection:
         for table in all_tables(None).values():
             connection.execute(table.in_warehouse.ddl()[0])
+        write_code_lists(connection, [astuple(code) for code in code_lists(None)])
         yield Warehouse(connection)
