@@ -11,6 +11,7 @@ from datetime import date
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -125,6 +126,10 @@ class Settings(BaseSettings):
         30.0, ge=0, le=DAYS_OF_A_CENTURY, validation_alias="ECW_RECONCILE_DAYS"
     )
     alert_webhook: SecretStr | None = Field(None, validation_alias="ECW_ALERT_WEBHOOK")
+    alert_email: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), validation_alias="ECW_ALERT_EMAIL"
+    )
+    smtp_url: SecretStr | None = Field(None, validation_alias="ECW_SMTP_URL")
     validate_lines: Literal["off", "sample", "all"] = Field(
         "sample", validation_alias="ECW_VALIDATE"
     )
@@ -140,10 +145,18 @@ class Settings(BaseSettings):
     _connection_id = field_validator("connection_id")(_folder_name)
     _start = field_validator("partitions_start")(_day)
 
-    @field_validator("windows", "file_hosts", mode="before")
+    @field_validator("windows", "file_hosts", "alert_email", mode="before")
     @classmethod
     def _text_list(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
+
+    @field_validator("smtp_url")
+    @classmethod
+    def _mail_server(cls, value: SecretStr | None) -> SecretStr | None:
+        parts = urlsplit(value.get_secret_value()) if value else None
+        if parts and (parts.scheme not in ("smtp", "smtps") or not parts.hostname):
+            raise ValueError("write it as smtps://user:password@host:465")
+        return value
 
     @classmethod
     def from_environment(cls) -> Self:

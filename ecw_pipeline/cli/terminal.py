@@ -12,8 +12,18 @@ from typing import Any
 import msgspec
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
+from rich.text import Text
 
 console = Console()
 
@@ -91,15 +101,27 @@ def _text(value: Any) -> str:
     return value.isoformat() if isinstance(value, date) else str(value)
 
 
+class _RateColumn(ProgressColumn):
+    """How many pieces a second, or a minute where they are long; nothing before it is known."""
+
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        if not speed:
+            return Text("")
+        return Text(f"{speed:.0f}/s" if speed >= 1 else f"{speed * 60:.0f}/min")
+
+
 @contextmanager
 def progress(title: str) -> Iterator[Step]:
     """A function that shows how far named pieces of work are: bars, or lines where piped."""
     if not console.is_terminal:
         yield _plain_progress(title)
         return
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn())
-    columns += (TextColumn("{task.completed:g}/{task.total:g}"), TimeElapsedColumn())  # type: ignore[assignment]
-    with Progress(*columns, console=console) as bars:
+    done = TextColumn("{task.completed:g}/{task.total:g}")
+    left = (TimeRemainingColumn(compact=True), TextColumn("left"))
+    times = (_RateColumn(), TimeElapsedColumn(), *left)
+    named = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn())
+    with Progress(*named, done, *times, console=console) as bars:
         tasks: dict[str, Any] = {}
 
         def step(name: str, done: int, total: int) -> None:

@@ -1,4 +1,4 @@
-"""Alerts: runs that fail, and checks that fail in runs that do not, told by the webhook."""
+"""Alerts: runs that fail, and checks that fail in runs that do not, told by webhook and e-mail."""
 
 from collections.abc import Iterator
 
@@ -13,7 +13,7 @@ _MOST_CHECKS = 10
 @dg.run_failure_sensor(
     name="alert_of_failed_runs",
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Tells ECW_ALERT_WEBHOOK of each run that fails, with what to do.",
+    description="Tells webhook and e-mail (ECW_ALERT_…) of each run that fails, with what to do.",
 )
 def alert_of_failed_runs(context: dg.RunFailureSensorContext) -> dg.SkipReason:
     run = context.dagster_run
@@ -26,7 +26,7 @@ def alert_of_failed_runs(context: dg.RunFailureSensorContext) -> dg.SkipReason:
     name="alert_of_failed_checks",
     run_status=dg.DagsterRunStatus.SUCCESS,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Tells ECW_ALERT_WEBHOOK of checks that fail with severity ERROR.",
+    description="Tells webhook and e-mail (ECW_ALERT_…) of checks that fail with severity ERROR.",
 )
 def alert_of_failed_checks(context: dg.RunStatusSensorContext) -> dg.SkipReason:
     run = context.dagster_run
