@@ -116,6 +116,12 @@ class Settings(BaseSettings):
     file_hosts: Annotated[tuple[str, ...], NoDecode] = Field((), validation_alias="ECW_FILE_HOSTS")
     max_file_megabytes: int = Field(65_536, gt=0, validation_alias="ECW_MAX_FILE_MEGABYTES")
     max_unpacked_ratio: int = Field(300, gt=0, validation_alias="ECW_MAX_UNPACKED_RATIO")
+    attachment_types: Annotated[tuple[str, ...], NoDecode] = Field(
+        ("application/*", "image/*", "text/*"), validation_alias="ECW_ATTACHMENT_TYPES"
+    )
+    max_attachment_megabytes: int = Field(
+        100, gt=0, validation_alias="ECW_MAX_ATTACHMENT_MEGABYTES"
+    )
     delete_exports: bool = Field(False, validation_alias="ECW_DELETE_EXPORTS")
     view_definitions: Path | None = Field(None, validation_alias="ECW_VIEW_DEFINITIONS")
     export_deadline_minutes: float = Field(
@@ -139,7 +145,7 @@ class Settings(BaseSettings):
     _connection_id = field_validator("connection_id")(_folder_name)
     _start = field_validator("partitions_start")(_day)
 
-    @field_validator("windows", "file_hosts", mode="before")
+    @field_validator("windows", "file_hosts", "attachment_types", mode="before")
     @classmethod
     def _text_list(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value

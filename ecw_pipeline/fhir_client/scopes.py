@@ -14,6 +14,8 @@ from ecw_pipeline.fhir_client.providers import Connection
 
 SPELLINGS = ("read", "rs", "r")
 ANY_TYPE = "*"
+# Their documents are Binaries, which are read one by one also where no export brings them.
+_WITH_DOCUMENTS = frozenset({"Communication", "DiagnosticReport", "DocumentReference", "Media"})
 _CONTEXT = "system/"
 
 
@@ -43,7 +45,9 @@ def _types(connection: Connection, known: Sequence[str]) -> Iterable[str]:
         wanted = (ANY_TYPE,)
         if known and not _spellings(connection, ANY_TYPE, known):
             wanted = tuple(map(type_of, known))
-    needed = ("Group",) if connection.level == "group" and ANY_TYPE not in wanted else ()
+    needed = ["Group"] if connection.level == "group" and ANY_TYPE not in wanted else []
+    if _WITH_DOCUMENTS.intersection(wanted) and "Binary" in map(type_of, known):
+        needed.append("Binary")
     return dict.fromkeys((*wanted, *needed))
 
 
