@@ -4,6 +4,7 @@ from pathlib import Path
 
 from ecw_pipeline.marts.catalog import built_in_marts
 from ecw_pipeline.stages.tables import all_tables
+from ecw_pipeline.warehouse import attachments
 from ecw_pipeline.warehouse.database import working_warehouse
 from ecw_pipeline.warehouse.mart_runner import build_mart
 
@@ -14,5 +15,6 @@ def empty_warehouse(path: Path) -> None:
         for table in all_tables(None).values():
             for statement in table.in_warehouse.ddl():
                 connection.execute(statement)
+        attachments.define_view(connection)
         for mart in built_in_marts().values():
             build_mart(connection, mart.name, mart.question, mart.sql)

@@ -37,7 +37,9 @@ _ACTIVE = [
 _DOCTOR = dg.AssetSelection.checks(CONNECTIONS_ANSWER)
 _REQUEST = dg.AssetSelection.assets("export_request") - _DOCTOR
 _LOAD = dg.AssetSelection.groups("core", "marts", "report")
-_ALL = dg.AssetSelection.all() - _DOCTOR
+# Documents may take hours, which no landing should wait for: they have a job of their own.
+_ATTACHMENTS = dg.AssetSelection.groups("attachments")
+_ALL = dg.AssetSelection.all() - _DOCTOR - _ATTACHMENTS
 
 request_exports = dg.define_asset_job(
     "request_exports",
@@ -70,13 +72,34 @@ full_refresh = dg.define_asset_job(
     config={"ops": {"export_request": {"config": {"full": True}}}},
     description="As incremental_sync, but asks for everything anew.",
 )
+fetch_attachments = dg.define_asset_job(
+    "fetch_attachments",
+    _ATTACHMENTS,
+    executor_def=EXECUTOR,
+    description="Fetch the documents that current resources name, last of all requests.",
+)
 doctor = dg.define_asset_job(
     "doctor",
     _DOCTOR,
     executor_def=EXECUTOR,
     description="Check every link to each server, as `ecw doctor` does.",
 )
-JOBS = (request_exports, land_exports, load_landed, incremental_sync, full_refresh, doctor)
+JOBS = (
+    request_exports,
+    land_exports,
+    load_landed,
+    incremental_sync,
+    full_refresh,
+    fetch_attachments,
+    doctor,
+)
+daily_attachments = dg.ScheduleDefinition(
+    name="daily_attachments",
+    job=fetch_attachments,
+    cron_schedule="0 5 * * *",
+    execution_timezone="UTC",
+    description="Fetches documents at 05:00 UTC, after the day's changes.",
+)
 
 
 @dg.schedule(

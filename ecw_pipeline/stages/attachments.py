@@ -66,7 +66,7 @@ def fetch_attachments(
     folder = lake.folder
     if not folder.warehouse.exists():
         raise ConfigurationError(
-            f"there is no warehouse at {folder.warehouse}", "fill it first: ecw export"
+            f"there is no warehouse at {folder.warehouse}", "fill it first: ecw export, or ecw demo"
         )
     runs = []
     with lake.only_one("attachments"):

@@ -86,6 +86,7 @@ _SOURCES = (
     ),
     _Source("media", "Media", "media_id", "Media.content", ordinal="0", sha1="sha1"),
 )
+SOURCE_TABLES = tuple(one.table for one in _SOURCES)
 COLUMNS = (
     WarehouseColumn("connection_id", "VARCHAR", "The connection (practice) it came from"),
     WarehouseColumn("resource_type", "VARCHAR", "Type of the resource that names or holds it"),
