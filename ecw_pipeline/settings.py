@@ -27,6 +27,7 @@ DAYS_OF_A_CENTURY = 36_525
 
 # The two ways to say where a connection's secret is, in the connections file.
 _SECRET_KEYS = ("client_secret_env", "client_secret_file")
+_MIME_TYPE = re.compile(r"[\w.+*-]+/[\w.+*-]+", re.ASCII)
 _CONNECTION_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
 
@@ -54,6 +55,13 @@ def _folder_name(value: str) -> str:
     if not _CONNECTION_ID.fullmatch(value):
         raise ValueError("use lower-case letters, digits, - and _ (it names a folder)")
     return value
+
+
+def _mime_types(patterns: tuple[str, ...]) -> tuple[str, ...]:
+    for pattern in patterns:
+        if not _MIME_TYPE.fullmatch(pattern):
+            raise ValueError(f"{pattern!r} is not like application/pdf or image/*")
+    return patterns
 
 
 class ConnectionSettings(BaseModel):
@@ -144,6 +152,7 @@ class Settings(BaseSettings):
     _types = field_validator("resource_types", mode="before")(_type_list)
     _connection_id = field_validator("connection_id")(_folder_name)
     _start = field_validator("partitions_start")(_day)
+    _mime_types = field_validator("attachment_types")(_mime_types)
 
     @field_validator("windows", "file_hosts", "attachment_types", mode="before")
     @classmethod

@@ -5,6 +5,7 @@ Source: FHIR R4, "Attachment".
 
 import base64
 import binascii
+import re
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
@@ -12,16 +13,18 @@ from ecw_pipeline.ledger_rows import AttachmentStage
 
 OCTET_STREAM = "application/octet-stream"
 # What servers say of a file when they do not know what it is.
-_SAYS_NOTHING = frozenset({"", OCTET_STREAM, "binary/octet-stream", "application/binary"})
+_SAYS_NOTHING = frozenset({OCTET_STREAM, "binary/octet-stream", "application/binary"})
 # Other spellings of one kind of file.
 _KINDS = {"jpg": "jpeg", "pjpeg": "jpeg", "x-pdf": "pdf", "x-png": "png", "x-rtf": "rtf"}
 _SHA1_BYTES = 20
+# RFC 6838, 4.2. What else a resource says has no place in a request's header.
+_MEDIA_TYPE = re.compile(r"[a-z0-9!#$&^_.+-]{1,127}/[a-z0-9!#$&^_.+-]{1,127}")
 
 
 def media_type(content_type: str) -> str:
-    """``text/html`` of ``Text/HTML; charset=utf-8``; empty where it says nothing."""
+    """``text/html`` of ``Text/HTML; charset=utf-8``; empty where it is none or says nothing."""
     name = content_type.partition(";")[0].strip().lower()
-    return "" if name in _SAYS_NOTHING else name
+    return name if _MEDIA_TYPE.fullmatch(name) and name not in _SAYS_NOTHING else ""
 
 
 def kind_of(content_type: str) -> str:

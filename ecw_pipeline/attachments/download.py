@@ -122,11 +122,11 @@ def _take(
 ) -> Outcome:
     replied = reply.headers.get("content-type", "")
     is_envelope = _is_envelope(replied, declared)
-    is_same_kind = kind_of(replied) in ("", kind_of(declared.content_type))
-    if declared.content_type and not (is_envelope or is_same_kind or declared.digest):
+    said = kind_of(declared.content_type)
+    fits = not said or kind_of(replied) in ("", said)
+    if not (fits or is_envelope or declared.digest):
         return wrong_type(replied)
-    content_type = replied if media_type(replied) and is_same_kind else declared.content_type
-    content_type = content_type or replied
+    content_type = replied if media_type(replied) and fits else declared.content_type or replied
     if not (is_envelope or rules.wants(content_type)):
         return unwanted(content_type)
     limit = rules.max_bytes * 4 // 3 + _ENVELOPE_BYTES if is_envelope else rules.max_bytes

@@ -47,7 +47,10 @@ def keep_data(
     content_type = declared.content_type or str(holder.get("contentType") or "")
     if not rules.wants(content_type):
         return unwanted(content_type)
-    text = str(holder.get("data") or "").encode().translate(None, _WHITE_SPACE)
+    data = holder.get("data")
+    if not isinstance(data, str):
+        return _unreadable("it holds no data")
+    text = data.encode().translate(None, _WHITE_SPACE)
     size_bytes = len(text) * 3 // 4 - text[-2:].count(b"=")
     if size_bytes > rules.max_bytes:
         return too_large(size_bytes, rules)

@@ -97,7 +97,7 @@ class _Run:
     fetched: int = 0
     _failed_before: bool = False
     _failed_now: set[str] = field(default_factory=set)
-    _in_a_row: int = 0
+    _in_a_row: list[TemporaryError] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         settings = self.lake.settings
@@ -169,6 +169,7 @@ class _Run:
                 for group, outcomes in zip(chosen, pool.map(self._decide, chosen), strict=True):
                     for one, outcome in zip(group, outcomes, strict=True):
                         self._count(one, outcome)
+                self._require_hope()
 
     def _decide(self, group: Sequence[Listed]) -> list[Outcome]:
         return [self._decided(one) for one in group]
@@ -189,14 +190,14 @@ class _Run:
     def _count(self, one: Listed, outcome: Outcome) -> None:
         self.settled += 1
         self.fetched += outcome.state == "fetched"
-        if outcome.state != "failed":
-            self._in_a_row = 0
-            return
-        self._failed_now.add(one.attachment_id)
-        self._in_a_row += 1
-        if self._in_a_row >= HOPELESS:
+        if outcome.state == "failed":
+            self._failed_now.add(one.attachment_id)
+
+    def _require_hope(self) -> None:
+        if len(self._in_a_row) >= HOPELESS:
             raise TemporaryError(
-                f"{HOPELESS} attachments in a row could not be had; of the last: {outcome.error}",
+                f"the last {len(self._in_a_row)} requests for attachments all failed;"
+                f" {self._in_a_row[-1].message}",
                 "run again later: ecw attachments continues where it stopped",
             )
 
@@ -226,9 +227,12 @@ class _Run:
             return Outcome("unreadable", error="its url is none → have the resource mended")
         name = one.attachment_id
         try:
-            return fetch(self.session, url, declared, self._rules, self._store, name)
+            outcome = fetch(self.session, url, declared, self._rules, self._store, name)
         except TemporaryError as error:
+            self._in_a_row.append(error)
             return Outcome("failed", error=str(error))
+        self._in_a_row.clear()
+        return outcome
 
 
 class _Lines:

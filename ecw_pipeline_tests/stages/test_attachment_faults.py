@@ -287,6 +287,26 @@ def test_a_server_that_does_not_know_a_type_is_told_it(
         assert one.rows("state, content_type") == [("fetched", "text/html")]
 
 
+@pytest.mark.parametrize("content_type", ["PDF", "text/html\r\nX: y", "téxt/html", "a b/c"])
+def test_a_declared_type_that_is_none_says_nothing(tmp_path: Path, content_type: str) -> None:
+    said = {"url": "Binary/b1", "contentType": content_type}
+    with office(tmp_path, document("d1", **said), binary("b1")) as one:
+        one.attach()
+
+        assert one.rows("state, content_type") == [("fetched", "text/html; charset=utf-8")]
+
+
+def test_documents_that_the_server_cannot_give_do_not_fail_the_run(
+    tmp_path: Path, elsewhere: OddServer
+) -> None:
+    broken = elsewhere.answers("/d", raw(500))
+    bad = [document(f"a{n}", url=f"{broken}?{n}") for n in range(HOPELESS + 4)]
+    with office(tmp_path, *bad) as one:
+        one.practice.set("ECW_FILE_HOSTS", "127.0.0.1")
+        for _ in range(2):
+            assert one.attach().states == {"practice": {"failed": HOPELESS + 4}}
+
+
 def test_of_a_document_of_unknown_type_the_reply_decides(
     tmp_path: Path, elsewhere: OddServer
 ) -> None:
@@ -324,7 +344,7 @@ def test_a_server_that_is_not_there_ends_the_run(tmp_path: Path) -> None:
 
 
 def test_what_always_fails_keeps_nothing_waiting(tmp_path: Path, elsewhere: OddServer) -> None:
-    broken = elsewhere.answers("/d", raw(500))
+    broken = elsewhere.answers("/d", b"")
     bad = [document(f"a{n}", url=f"{broken}?{n}") for n in range(HOPELESS + 4)]
     with office(tmp_path, *bad) as one:
         one.practice.set("ECW_FILE_HOSTS", "127.0.0.1")

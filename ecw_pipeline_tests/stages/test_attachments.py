@@ -164,6 +164,16 @@ def test_a_binary_that_has_landed_is_not_fetched(tmp_path: Path, url: str) -> No
         assert one.requests() == 0
 
 
+def test_a_binary_without_data_is_unreadable(tmp_path: Path) -> None:
+    empty = {"resourceType": "Binary", "id": "b1", "contentType": "text/html"}
+    resources = (document("d1", url="Binary/b1"), empty)
+    with office(tmp_path, *resources, types=f"{CARRIERS},Binary") as one:
+        one.attach()
+
+        assert one.outcome()[0] == "unreadable"
+        assert one.outcome()[1].startswith("it holds no data → ")
+
+
 def test_a_binary_of_another_server_is_not_taken_for_ours(tmp_path: Path) -> None:
     resources = (document("d1", url="https://elsewhere.example/r4/Binary/b1"), binary("b1"))
     with office(tmp_path, *resources, types=f"{CARRIERS},Binary") as one:
