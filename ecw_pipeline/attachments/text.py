@@ -1,4 +1,4 @@
-"""The text of documents that are text: plain, or HTML without its marks."""
+"""The text of documents: plain, HTML without its marks, and what `pdf.py` has read before."""
 
 import codecs
 import re
@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 from ecw_pipeline.attachments.declared import media_type
+from ecw_pipeline.attachments.pdf import is_pdf, text_beside
 
 # What is longer is to be read from its file.
 LONGEST_BYTES = 10 << 20
@@ -24,6 +25,9 @@ _INLINE = frozenset(_FLOWING.split())
 
 def text_of(path: Path, content_type: str) -> str | None:
     """The text of a file; None where it is of a type that has none we can read, or too long."""
+    if is_pdf(content_type):
+        beside = text_beside(path)
+        return beside.read_text("utf-8").replace("\0", "") or None if beside.exists() else None
     extract = _EXTRACTORS.get(media_type(content_type))
     if extract is None or path.stat().st_size > LONGEST_BYTES:
         return None

@@ -8,11 +8,13 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from threading import Lock
 from urllib.parse import urljoin
 
 from ecw_pipeline.attachments.declared import Declared, Outcome, Rules, too_large, unwanted
 from ecw_pipeline.attachments.download import fetch
 from ecw_pipeline.attachments.inline import keep_inline
+from ecw_pipeline.attachments.pdf import lacks_text, read_text
 from ecw_pipeline.attachments.store import Store
 from ecw_pipeline.errors import (
     BadDataError,
@@ -97,6 +99,7 @@ class _Run:
     fetched: int = 0
     _failed_before: bool = False
     _failed_now: set[str] = field(default_factory=set)
+    _reading: Lock = field(default_factory=Lock)
     _in_a_row: list[TemporaryError] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -135,6 +138,8 @@ class _Run:
             for one in batch
         ]
         known = self.lake.ledger.plan_attachments(planned)
+        for earlier in known.values():
+            self._catch_up(earlier)
         due = [one for one in batch if self._is_due(known[one.attachment_id], is_again=is_again)]
         for one in due:
             if one.held_in:
@@ -185,7 +190,24 @@ class _Run:
             )
         outcome = outcome or self._twin(declared) or self._fetched(one, declared)
         self.lake.ledger.mark_attachment(one.attachment_id, **asdict(outcome))
+        if outcome.state == "fetched":
+            self._read(outcome.sha256, outcome.content_type)
         return outcome
+
+    def _read(self, sha256: str, content_type: str) -> bool:
+        """Read the text that takes time to read, if that is still to be done; whether it was."""
+        path = self._store.path(sha256)
+        with self._reading:  # two may be the same file
+            is_due = lacks_text(path, content_type)
+            if is_due:
+                read_text(path)
+        return is_due
+
+    def _catch_up(self, known: Attachment) -> None:
+        """Read what was fetched when it could not be read, and have the warehouse told again."""
+        is_there = known.state == "fetched" and self._store.has(known.sha256)
+        if is_there and self._read(known.sha256, known.content_type):
+            self.lake.ledger.mark_attachment(known.attachment_id, state="fetched")
 
     def _count(self, one: Listed, outcome: Outcome) -> None:
         self.settled += 1

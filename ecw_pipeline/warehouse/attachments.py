@@ -111,7 +111,7 @@ COLUMNS = (
     WarehouseColumn("path", "VARCHAR", "The file, in the data folder"),
     WarehouseColumn("size_bytes", "BIGINT", "Size of the file in bytes"),
     WarehouseColumn("content_type", "VARCHAR", "MIME type of the file"),
-    WarehouseColumn("text", "VARCHAR", "Text of the file, where it is plain text or HTML"),
+    WarehouseColumn("text", "VARCHAR", "Text of the file, where it is text, HTML or PDF"),
     WarehouseColumn("export_id", "VARCHAR", "The earliest export that carried this version"),
     WarehouseColumn("source_file", "VARCHAR", "The file of that export, in its landing folder"),
     WarehouseColumn("source_line", "BIGINT", "The line of source_file, counted from 1"),

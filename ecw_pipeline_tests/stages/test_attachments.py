@@ -1,5 +1,6 @@
 """Documents become files: fetched or decoded once, and joined to their resources."""
 
+import base64
 import hashlib
 import json
 from pathlib import Path
@@ -7,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from ecw_pipeline.attachments import pdf
 from ecw_pipeline.errors import BadDataError, ConfigurationError, MachineError
+from ecw_pipeline.sandbox.population.documents import pdf_attachment
 from ecw_pipeline.stages.attachments import FETCHES_AT_A_TIME, fetch_attachments
 from ecw_pipeline.stages.loading import load_exports
 from ecw_pipeline.stages.rebuilding import rebuild
@@ -274,6 +277,23 @@ def test_a_type_that_is_not_wanted_is_not_fetched_until_it_is(tmp_path: Path) ->
         one.practice.set("ECW_ATTACHMENT_TYPES", "text/*")
         one.attach()
         assert one.outcome() == ("fetched", "")
+
+
+def test_the_text_of_a_pdf_is_read_once_it_can_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = base64.b64decode(pdf_attachment("Ankle", "2026")["data"])
+    said = {"url": "Binary/b1", "contentType": "application/pdf"}
+    with office(tmp_path, document("d1", **said), binary("b1", content, "application/pdf")) as one:
+        with monkeypatch.context() as without:
+            without.setattr(pdf, "find_spec", lambda _: None)
+            one.attach()
+        assert one.rows() == [("d1", "fetched", None)]
+
+        for _ in range(2):
+            assert one.attach().settled == 0
+            assert one.rows() == [("d1", "fetched", "Synthetic report: Ankle\n")]
+        assert one.requests() == 1
 
 
 def test_documents_go_last(tmp_path: Path) -> None:
