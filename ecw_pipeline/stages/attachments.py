@@ -11,7 +11,14 @@ from pathlib import Path
 from threading import Lock
 from urllib.parse import urljoin
 
-from ecw_pipeline.attachments.declared import Declared, Outcome, Rules, too_large, unwanted
+from ecw_pipeline.attachments.declared import (
+    Declared,
+    Outcome,
+    Rules,
+    kind_of,
+    too_large,
+    unwanted,
+)
 from ecw_pipeline.attachments.download import fetch
 from ecw_pipeline.attachments.inline import keep_inline
 from ecw_pipeline.attachments.pdf import lacks_text, read_text
@@ -238,8 +245,8 @@ class _Run:
         for one in self.lake.ledger.fetched_attachments(name, declared.sha1):
             is_same_size = one.declared_bytes == declared.size_bytes
             if is_same_size and self._store.has(one.sha256):
-                kept = declared.content_type or one.content_type
-                return Outcome("fetched", one.sha256, one.size_bytes, kept)
+                known = one.content_type if kind_of(one.content_type) else declared.content_type
+                return Outcome("fetched", one.sha256, one.size_bytes, known)
         return None
 
     def _fetched(self, one: Listed, declared: Declared) -> Outcome:

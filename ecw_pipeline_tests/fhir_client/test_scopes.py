@@ -101,6 +101,6 @@ def test_types_with_documents_come_with_the_scope_to_read_them() -> None:
     wanted = wanting("DiagnosticReport", "Task")
     known = [f"system/{name}.read" for name in ("Binary", "DiagnosticReport", "Task")]
 
-    assert first_choice(wanted, known).endswith("system/Task.read system/Binary.read")
-    assert "Binary" not in first_choice(wanted, known[1:])
-    assert "Binary" not in first_choice(wanting("Task"), known)
+    assert first(wanted, *known).endswith("system/Task.read system/Binary.read")
+    assert "Binary" not in first(wanted, *known[1:])
+    assert "Binary" not in first(wanting("Task"), *known)

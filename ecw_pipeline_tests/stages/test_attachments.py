@@ -111,7 +111,8 @@ def test_what_is_declared_to_be_the_same_is_fetched_once(tmp_path: Path) -> None
     with office(tmp_path, *documents, *(binary(f"b{n}") for n in range(3))) as one:
         one.attach()
 
-        assert [state for _, state, _ in one.rows()] == ["fetched"] * 3
+        fetched = ("fetched", "text/html; charset=utf-8", TEXT)
+        assert one.rows("state, content_type, text") == [fetched] * 3
         assert one.requests() == 1
 
 
