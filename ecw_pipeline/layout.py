@@ -60,6 +60,11 @@ class DataFolder:
         return self.landing / connection_id / export_id
 
     @property
+    def attachments(self) -> Path:
+        """Documents by their content, whoever names them."""
+        return self.root / "attachments"
+
+    @property
     def flat_tables(self) -> Path:
         """The rows that exports give tables, one folder per table."""
         return self.root / "flat"

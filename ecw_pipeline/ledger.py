@@ -24,6 +24,7 @@ from ecw_pipeline.fhir.restriction import UNRESTRICTED, Restriction
 from ecw_pipeline.files import PRIVATE_FILE_MODE, machine_errors, private_folder
 from ecw_pipeline.ledger_rows import (
     ARRIVED_STAGES,
+    Attachment,
     Export,
     ExportFile,
     ExportStage,
@@ -32,6 +33,7 @@ from ecw_pipeline.ledger_rows import (
     as_export,
 )
 from ecw_pipeline.ledger_tables import (
+    ATTACHMENT,
     EXPORT,
     EXPORT_FILE,
     EXPORT_TYPE,
@@ -213,6 +215,39 @@ class Ledger:
         with self._transaction() as transaction:
             transaction.execute(EXPORT_TYPE.update().where(where).values(state=state, error=error))
             _lift_export(transaction, export_id)
+
+    # --- attachments -------------------------------------------------------------------------
+
+    def plan_attachments(self, planned: Sequence[Mapping[str, Any]]) -> dict[str, Attachment]:
+        """Write attachments down before they are fetched; returns what is known of each, by id."""
+        with self._transaction() as transaction:
+            _insert(transaction, ATTACHMENT, planned)
+        ids = [one["attachment_id"] for one in planned]
+        found = self._attachments(ATTACHMENT.c.attachment_id.in_(ids))
+        return {one.attachment_id: one for one in found}
+
+    def mark_attachment(self, attachment_id: str, **values: Any) -> None:
+        """Record what came of an attachment."""
+        newest = sa.select(sa.func.max(ATTACHMENT.c.revision)).scalar_subquery()
+        values |= {"settled_at": format_instant(self._clock.now()), "revision": newest + 1}
+        where = ATTACHMENT.c.attachment_id == attachment_id
+        with self._transaction() as transaction:
+            transaction.execute(ATTACHMENT.update().where(where).values(values))
+
+    def attachments_after(self, revision: int, most: int) -> list[Attachment]:
+        """What came of attachments since a revision, in order; ``most`` at a time."""
+        return self._attachments(ATTACHMENT.c.revision > revision, most)
+
+    def fetched_attachments(self, connection_id: str, sha1: str) -> list[Attachment]:
+        """The fetched attachments of a connection that were declared with this hash."""
+        is_same = (ATTACHMENT.c.connection_id == connection_id) & (ATTACHMENT.c.sha1 == sha1)
+        return self._attachments(is_same & (ATTACHMENT.c.state == "fetched"))
+
+    def _attachments(
+        self, where: sa.ColumnElement[bool], most: int | None = None
+    ) -> list[Attachment]:
+        query = sa.select(ATTACHMENT).where(where).order_by("revision").limit(most)
+        return [Attachment(**row._asdict()) for row in self._rows(query)]
 
     # --- questions -----------------------------------------------------------------------------
 

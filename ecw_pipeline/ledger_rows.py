@@ -14,6 +14,18 @@ ExportStage = Literal[
 ]
 TypeStage = Literal["pending", "landed", "loaded", "failed"]
 FileStage = Literal["planned", "downloaded", "landed"]
+AttachmentStage = Literal[
+    "planned",
+    "fetched",
+    "gone",
+    "refused",
+    "unwanted",
+    "too_large",
+    "wrong_type",
+    "changed",
+    "unreadable",
+    "failed",
+]
 
 OPEN_STAGES: tuple[ExportStage, ...] = ("intended", "uncertain", "requested")
 ARRIVED_STAGES: tuple[ExportStage, ...] = ("completed", "landed", "loaded")
@@ -92,6 +104,27 @@ class ExportFile:
     lines_received: int
     lines_landed: int
     lines_quarantined: int
+
+
+@dataclass(frozen=True)
+class Attachment:
+    """How far one attachment has come. Where it is from is in `core.attachment`, by its id.
+
+    ``sha1`` and ``declared_bytes`` are what the resource says of it; ``size_bytes`` is of what
+    came, or of what was too large to come. ``revision`` counts the changes of all attachments.
+    """
+
+    attachment_id: str
+    connection_id: str
+    sha1: str
+    declared_bytes: int | None
+    state: AttachmentStage
+    sha256: str
+    size_bytes: int
+    content_type: str
+    error: str
+    settled_at: str
+    revision: int
 
 
 _INSTANTS = (

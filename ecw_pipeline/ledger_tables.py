@@ -61,6 +61,23 @@ PARTITION_DAY = sa.Table(
     sa.Column("day", sa.String, primary_key=True),
     sa.Column("export_id", sa.String, primary_key=True),
 )
+ATTACHMENT = sa.Table(
+    "attachment",
+    METADATA,
+    sa.Column("attachment_id", sa.String, primary_key=True),
+    sa.Column("connection_id", sa.String, nullable=False),
+    sa.Column("sha1", sa.String, nullable=False, default=""),
+    sa.Column("declared_bytes", sa.Integer),
+    sa.Column("state", sa.String, nullable=False, default="planned"),
+    sa.Column("sha256", sa.String, nullable=False, default=""),
+    sa.Column("size_bytes", sa.Integer, nullable=False, default=0),
+    sa.Column("content_type", sa.String, nullable=False, default=""),
+    sa.Column("error", sa.String, nullable=False, default=""),
+    sa.Column("settled_at", sa.String, nullable=False, default=""),
+    sa.Column("revision", sa.Integer, nullable=False, default=0),
+    sa.Index("attachment_by_revision", "revision"),
+    sa.Index("attachment_by_hash", "connection_id", "sha1"),
+)
 
 
 def create_tables(transaction: sa.Connection) -> None:

@@ -28,6 +28,7 @@ DAYS_OF_A_CENTURY = 36_525
 
 # The two ways to say where a connection's secret is, in the connections file.
 _SECRET_KEYS = ("client_secret_env", "client_secret_file")
+_MIME_TYPE = re.compile(r"[\w.+*-]+/[\w.+*-]+", re.ASCII)
 _CONNECTION_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
 
@@ -55,6 +56,13 @@ def _folder_name(value: str) -> str:
     if not _CONNECTION_ID.fullmatch(value):
         raise ValueError("use lower-case letters, digits, - and _ (it names a folder)")
     return value
+
+
+def _mime_types(patterns: tuple[str, ...]) -> tuple[str, ...]:
+    for pattern in patterns:
+        if not _MIME_TYPE.fullmatch(pattern):
+            raise ValueError(f"{pattern!r} is not like application/pdf or image/*")
+    return patterns
 
 
 class ConnectionSettings(BaseModel):
@@ -117,6 +125,12 @@ class Settings(BaseSettings):
     file_hosts: Annotated[tuple[str, ...], NoDecode] = Field((), validation_alias="ECW_FILE_HOSTS")
     max_file_megabytes: int = Field(65_536, gt=0, validation_alias="ECW_MAX_FILE_MEGABYTES")
     max_unpacked_ratio: int = Field(300, gt=0, validation_alias="ECW_MAX_UNPACKED_RATIO")
+    attachment_types: Annotated[tuple[str, ...], NoDecode] = Field(
+        ("application/*", "image/*", "text/*"), validation_alias="ECW_ATTACHMENT_TYPES"
+    )
+    max_attachment_megabytes: int = Field(
+        100, gt=0, validation_alias="ECW_MAX_ATTACHMENT_MEGABYTES"
+    )
     delete_exports: bool = Field(False, validation_alias="ECW_DELETE_EXPORTS")
     view_definitions: Path | None = Field(None, validation_alias="ECW_VIEW_DEFINITIONS")
     export_deadline_minutes: float = Field(
@@ -144,8 +158,9 @@ class Settings(BaseSettings):
     _types = field_validator("resource_types", mode="before")(_type_list)
     _connection_id = field_validator("connection_id")(_folder_name)
     _start = field_validator("partitions_start")(_day)
+    _mime_types = field_validator("attachment_types")(_mime_types)
 
-    @field_validator("windows", "file_hosts", "alert_email", mode="before")
+    @field_validator("windows", "file_hosts", "alert_email", "attachment_types", mode="before")
     @classmethod
     def _text_list(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value

@@ -17,7 +17,7 @@ ROWS = (
     ("defs",),
     ("doctor", "dictionary", "report", "api"),
     ("stages", "sandbox"),
-    ("bulk_export", "landing", "sql_on_fhir", "warehouse", "ledger"),
+    ("attachments", "bulk_export", "landing", "sql_on_fhir", "warehouse", "ledger"),
     ("fhir_client", "ledger_tables", "ledger_rows"),
     ("view_definitions", "marts"),
     ("settings",),

@@ -78,6 +78,8 @@ def test_a_setting_left_empty_is_a_setting_not_made(
     [
         ("ECW_EXPORT_LEVEL", "everything"),
         ("ECW_EXPORT_DEADLINE_MINUTES", "soon"),
+        ("ECW_ATTACHMENT_TYPES", "application/pdf, html"),
+        ("ECW_MAX_ATTACHMENT_MEGABYTES", "0"),
         ("ECW_EXPORT_DEADLINE_MINUTES", "0"),
         ("ECW_EXPORT_DEADLINE_MINUTES", "inf"),
         ("ECW_EXPORT_DEADLINE_MINUTES", "1e300"),

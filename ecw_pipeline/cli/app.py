@@ -12,6 +12,7 @@ from pathlib import Path
 import typer
 
 from ecw_pipeline.cli import (
+    attachments,
     demo,
     dev,
     doctor,
@@ -41,7 +42,7 @@ app = typer.Typer(
 )
 PANELS = {
     "Begin": (demo, init, doctor, keys, sandbox),
-    "Bring data home": (export, dev, serve, status, rebuild),
+    "Bring data home": (export, attachments, dev, serve, status, rebuild),
     "Ask": (query, report, resource, search, unload, view),
 }
 for panel, modules in PANELS.items():

@@ -13,7 +13,9 @@ from ecw_pipeline.errors import ConfigurationError, EcwError
 
 _THROWN_AWAY = "\x18"
 _TABLES = (
-    "SELECT schema_name || '.' || table_name AS table, comment FROM duckdb_tables()"
+    "SELECT schema_name || '.' || name AS table, comment FROM"
+    " (SELECT schema_name, table_name AS name, comment FROM duckdb_tables() UNION ALL"
+    " SELECT schema_name, view_name, comment FROM duckdb_views())"
     " WHERE schema_name IN ('core', 'marts') ORDER BY ALL"
 )
 

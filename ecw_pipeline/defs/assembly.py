@@ -10,7 +10,14 @@ from dagster._core.definitions.definitions_load_context import (
 )
 
 from ecw_pipeline.defs.alerts import alert_of_failed_checks, alert_of_failed_runs
-from ecw_pipeline.defs.automation import EXECUTOR, JOBS, daily_sync, land_finished_exports
+from ecw_pipeline.defs.attachments import attachments
+from ecw_pipeline.defs.automation import (
+    EXECUTOR,
+    JOBS,
+    daily_attachments,
+    daily_sync,
+    land_finished_exports,
+)
 from ecw_pipeline.defs.connection_check import connections_answer
 from ecw_pipeline.defs.core import core_assets
 from ecw_pipeline.defs.exports import export_manifest, export_request
@@ -42,10 +49,11 @@ def definitions() -> dg.Definitions:
             core_assets(tables),
             mart_assets(built_in_marts(), frozenset(table.name for table in tables)),
             report_asset(built_in_marts()),
+            attachments,
         ],
         asset_checks=[connections_answer],
         jobs=JOBS,
-        schedules=[daily_sync],
+        schedules=[daily_sync, daily_attachments],
         sensors=[land_finished_exports, alert_of_failed_runs, alert_of_failed_checks],
         resources=resources(),
         executor=EXECUTOR,

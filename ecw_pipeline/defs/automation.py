@@ -38,7 +38,9 @@ _ACTIVE = [
 _DOCTOR = dg.AssetSelection.checks(CONNECTIONS_ANSWER)
 _REQUEST = dg.AssetSelection.assets("export_request") - _DOCTOR
 _LOAD = dg.AssetSelection.groups("core", "marts", "report")
-_ALL = dg.AssetSelection.all() - _DOCTOR
+# Documents may take hours, which no landing should wait for: they have a job of their own.
+_ATTACHMENTS = dg.AssetSelection.groups("attachments")
+_ALL = dg.AssetSelection.all() - _DOCTOR - _ATTACHMENTS
 
 request_exports = dg.define_asset_job(
     "request_exports",
@@ -78,6 +80,12 @@ enhanced_sync = dg.define_asset_job(
     config={"ops": {"export_request": {"config": {"types": list(BRIEF_TYPES)}}}},
     description="As incremental_sync, of the seven standard and five enhanced types alone.",
 )
+fetch_attachments = dg.define_asset_job(
+    "fetch_attachments",
+    _ATTACHMENTS,
+    executor_def=EXECUTOR,
+    description="Fetch the documents that current resources name, last of all requests.",
+)
 doctor = dg.define_asset_job(
     "doctor",
     _DOCTOR,
@@ -91,7 +99,15 @@ JOBS = (
     incremental_sync,
     full_refresh,
     enhanced_sync,
+    fetch_attachments,
     doctor,
+)
+daily_attachments = dg.ScheduleDefinition(
+    name="daily_attachments",
+    job=fetch_attachments,
+    cron_schedule="0 5 * * *",
+    execution_timezone="UTC",
+    description="Fetches documents at 05:00 UTC, after the day's changes.",
 )
 
 

@@ -10,8 +10,11 @@ from ecw_pipeline.dictionary.left_out import in_groups, left_out
 from ecw_pipeline.fhir.resource_types import snake_case
 from ecw_pipeline.marts.catalog import Mart
 from ecw_pipeline.stages.tables import Table
+from ecw_pipeline.view_definitions.catalog import ATTACHMENT
+from ecw_pipeline.warehouse import attachments
 
-# eClinicalWorks offers these too; they hold nothing that a table of rows would tell.
+# eClinicalWorks offers these too; they hold nothing that a table of rows would tell. What a Binary
+# holds is a file, named in core.attachment.
 LANDED_ONLY = ("Basic", "Binary", "OperationDefinition", "Questionnaire")
 _TARGET = re.compile(r"getReferenceKey\((\w+)\)")
 
@@ -50,7 +53,7 @@ class Entry:
 
 
 def entries(tables: Mapping[str, Table], marts: Mapping[str, Mart]) -> list[Entry]:
-    """The tables by resource type, each type's main table first; then the marts."""
+    """The tables by resource type, each type's main table first; documents; then the marts."""
     in_order = sorted(tables.values(), key=lambda t: (t.resource_type, not t.is_main, t.name))
     main_tables = {t.resource_type: t.name for t in in_order if t.is_main}
     described = [_of_table(table, main_tables) for table in in_order]
@@ -60,7 +63,7 @@ def entries(tables: Mapping[str, Table], marts: Mapping[str, Mart]) -> list[Entr
         if kind in main_tables
     }
     described = [replace(one, left_out=unread.get(one.name, ())) for one in described]
-    return described + [_of_mart(mart) for mart in marts.values()]
+    return [*described, _of_attachments()] + [_of_mart(mart) for mart in marts.values()]
 
 
 def _of_table(table: Table, main_tables: Mapping[str, str]) -> Entry:
@@ -73,6 +76,21 @@ def _of_table(table: Table, main_tables: Mapping[str, str]) -> Entry:
     title = str(table.view.get("title", table.name))
     kind, key = table.resource_type, table.in_warehouse.row_key
     return Entry("core", table.name, title, table.description, kind, key, columns)
+
+
+def _of_attachments() -> Entry:
+    """The one table that is made from others."""
+    columns = tuple(
+        Column(c.name, c.sql_type, c.comment, "", "patient" if c.name == "patient_id" else "")
+        for c in attachments.COLUMNS
+    )
+    about = (
+        f"{attachments.COMMENT}. A view, without a twin in history: made from"
+        f" {', '.join(f'core.{name}' for name in attachments.SOURCE_TABLES)}, and from"
+        " ops.attachment, which ecw attachments fills."
+    )
+    key = ("connection_id", "resource_type", "resource_id", "element", "ordinal")
+    return Entry("core", ATTACHMENT, "Documents as files", about, "Attachment", key, columns)
 
 
 def _target(name: str, path: str, table: Table, main_tables: Mapping[str, str]) -> str:

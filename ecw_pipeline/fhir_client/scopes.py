@@ -14,6 +14,8 @@ from ecw_pipeline.fhir_client.providers import Connection
 
 SPELLINGS = ("read", "rs", "r")
 ANY_TYPE = "*"
+# Their documents are Binaries, which are read one by one also where no export brings them.
+_WITH_DOCUMENTS = frozenset({"Communication", "DiagnosticReport", "DocumentReference", "Media"})
 _CONTEXT = "system/"
 
 
@@ -45,7 +47,9 @@ def _types(connection: Connection, known: Sequence[str]) -> Iterable[str]:
             wanted = tuple(map(type_of, known))
     # Of a group that is searched, the members are read.
     needs_group = connection.group_id and connection.level in ("group", "search")
-    needed = ("Group",) if needs_group and ANY_TYPE not in wanted else ()
+    needed = ["Group"] if needs_group and ANY_TYPE not in wanted else []
+    if _WITH_DOCUMENTS.intersection(wanted) and "Binary" in map(type_of, known):
+        needed.append("Binary")
     return dict.fromkeys((*wanted, *needed))
 
 

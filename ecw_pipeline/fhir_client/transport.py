@@ -24,6 +24,8 @@ ATTEMPTS = 5
 ATTEMPTS_TO_CONNECT = 3
 # A request for a file lets those for tokens, kick-offs and polls go first.
 FILES_LANE = {"ecw_lane": "files"}
+# A request for an attachment lets all others go first.
+ATTACHMENTS_LANE = {"ecw_lane": "attachments"}
 # A request marked so goes out once: repeating it could do a thing twice.
 ONCE = {"ecw_once": True}
 

@@ -1,6 +1,8 @@
 """The FHIR and OAuth endpoints. What they decide lives in the modules they call."""
 
 import asyncio
+import base64
+import json
 from email.utils import format_datetime
 from urllib.parse import parse_qsl
 
@@ -105,6 +107,26 @@ async def read(request: Request) -> Response:
     return Response(line.rstrip(b"\r\n"), media_type=FHIR_JSON)
 
 
+async def binary(request: Request) -> Response:
+    """A Binary: the document itself, or FHIR JSON for who asks for that first.
+
+    Source: FHIR R4, "Binary", "Serving Binary Resources using the RESTful API".
+    """
+    sandbox, grant = _authorized(request)
+    if not grant.covers("Binary"):
+        raise RefusalError(403, "forbidden", "no scope for Binary")
+    resource_id = request.path_params["id"]
+    line = await asyncio.to_thread(sandbox.source.find, "Binary", resource_id)
+    if line is None:
+        raise RefusalError(404, "not-found", "there is no such document")
+    resource = json.loads(line)
+    body, media_type = base64.b64decode(resource["data"]), resource["contentType"]
+    if request.headers.get("accept", "").startswith(FHIR_JSON):
+        body, media_type = line.rstrip(b"\r\n"), FHIR_JSON
+    sandbox.statistics.file_sent(f"Binary/{resource_id}", len(body))
+    return Response(body, media_type=media_type)
+
+
 def _running(sandbox: Sandbox, job: Job) -> Response:
     headers = {
         "Retry-After": str(sandbox.config.retry_after_seconds),
@@ -137,5 +159,6 @@ ROUTES = [
     Route(f"{BASE_PATH}/Group/{{group}}/$export", kick_off, methods=_BOTH),
     Route(f"{BASE_PATH}/$export-status/{{job}}", status, methods=["GET", "DELETE"]),
     Route(f"{BASE_PATH}/$export-file/{{job}}/{{name}}", file),
+    Route(f"{BASE_PATH}/Binary/{{id}}", binary),
     Route(f"{BASE_PATH}/{{resource_type}}/{{id}}", read),
 ]

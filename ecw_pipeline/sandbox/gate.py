@@ -102,6 +102,7 @@ def endpoint_kind(method: str, path: str) -> str:
         "/$export-status/": "delete" if method == "DELETE" else "status",
         "/$export-file/": "file",
         "/$export": "kickoff",
+        f"{BASE_PATH}/Binary/": "attachment",
     }
     return next((kind for mark, kind in marks.items() if mark in path), "fhir")
 

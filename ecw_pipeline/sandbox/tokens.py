@@ -53,8 +53,9 @@ class TokenDesk:
         self._grants: dict[str, Grant] = {}
         self._seen_jti: dict[str, float] = {}
         self._lock = threading.Lock()
-        # Group may be asked for also where no Group is served: its exports need the scope.
-        types = dict.fromkeys(("*", "Group", *resource_types))
+        # Group may be asked for also where no Group is served: its exports need the scope. A
+        # Binary is read, not exported.
+        types = dict.fromkeys(("*", "Binary", "Group", *resource_types))
         self.scopes_supported = [f"system/{t}.{s}" for t in types for s in SCOPE_SUFFIXES]
 
     def issue(

@@ -10,6 +10,7 @@ from ecw_pipeline.landing.landing import Deletion
 from ecw_pipeline.ledger import Ledger
 from ecw_pipeline.ledger_rows import Export
 from ecw_pipeline.marts.catalog import Mart, built_in_marts
+from ecw_pipeline.stages.attachment_records import tell_of_attachments
 from ecw_pipeline.stages.completeness import is_complete
 from ecw_pipeline.stages.flattening import FlatFiles, flatten
 from ecw_pipeline.stages.lake import Lake
@@ -85,6 +86,7 @@ def load_landed(lake: Lake, step: Step = silent) -> tuple[list[Loaded], bool]:
         for number, export in enumerate(ready, start=1):
             loaded.extend(_load_export(lake, connection, export, followers))
             step("load", number, len(ready))
+        is_due |= tell_of_attachments(lake, connection)
     return loaded, is_due or bool(loaded)
 
 

@@ -12,6 +12,8 @@ from ecw_pipeline.errors import ConfigurationError, EcwError, UnsupportedViewErr
 from ecw_pipeline.files import read_json
 
 LONGEST_NAME = 63
+# The table of documents, which is made from others and not from a view of a resource type.
+ATTACHMENT = "attachment"
 _TABLE_NAME = re.compile(r"[a-z][a-z0-9_]*")
 _NOT_IN_NAMES = re.compile(r"[^a-z0-9]+")
 
@@ -128,6 +130,10 @@ def _table_name(path: Path, view: dict[str, Any], built_in: Views) -> str:
             f"{path} names its table {name[: LONGEST_NAME + 1]!r}",
             f"use lower-case letters, digits and _, a letter first, {LONGEST_NAME} at most:"
             " names in SQL do not tell case apart",
+        )
+    if name == ATTACHMENT:
+        raise UnsupportedViewError(
+            f"{path} names its table {name}, which is that of documents", "give it another name"
         )
     kept_for = built_in.get(name, view).get("resource")
     if kept_for != view.get("resource"):

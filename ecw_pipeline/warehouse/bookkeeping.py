@@ -131,7 +131,7 @@ def replace_quality(
             place,
         )
         whole = [{**place, "connection_id": incoming.connection_id, **row} for row in rows]
-        _insert_many(connection, table, whole)
+        insert_many(connection, table, whole)
     connection.execute(
         "UPDATE ops.load SET lines_sampled = $sampled, lines_invalid = $invalid"
         " WHERE export_id = $export_id AND resource_type = $resource_type",
@@ -139,7 +139,7 @@ def replace_quality(
     )
 
 
-def _insert_many(
+def insert_many(
     connection: duckdb.DuckDBPyConnection, table: str, rows: Sequence[Mapping[str, Any]]
 ) -> None:
     """Insert rows at once: DuckDB takes half a millisecond for each that is bound by itself."""

@@ -26,7 +26,7 @@ SESSION = "SET TimeZone = 'UTC'; SET enable_progress_bar = false"
 # be written twice that way.
 _WORKING_SESSION = f"{SESSION}; SET memory_limit = '900MB'"
 # Raised when the tables below change: an older working warehouse is then made anew from landing.
-LAYOUT = 5
+LAYOUT = 6
 
 _OPS = f"""
 CREATE SCHEMA core;
@@ -91,6 +91,12 @@ CREATE TABLE ops.validation (
     path VARCHAR, rule VARCHAR, findings BIGINT, source_file VARCHAR, source_line BIGINT);
 COMMENT ON TABLE ops.validation IS
     'Which rules of FHIR the sampled lines of each export and type break, and where first';
+CREATE TABLE ops.attachment (
+    attachment_id VARCHAR, connection_id VARCHAR, state VARCHAR, error VARCHAR, sha256 VARCHAR,
+    size_bytes BIGINT, content_type VARCHAR, text VARCHAR, settled_at TIMESTAMPTZ,
+    revision BIGINT);
+COMMENT ON TABLE ops.attachment IS
+    'What came of each attachment; core.attachment joins it to its resources';
 CREATE MACRO as_of(table_name, instant) AS TABLE
     SELECT h.* EXCLUDE (valid_from, valid_to, closed_by)
     FROM query_table('history."' || table_name || '"') AS h

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import dagster as dg
 
 from ecw_pipeline.clock import Clock, SystemClock
+from ecw_pipeline.defs.attachments import attachments
 from ecw_pipeline.defs.automation import EXECUTOR, JOBS, land_finished_exports
 from ecw_pipeline.defs.connection_check import connections_answer
 from ecw_pipeline.defs.core import core_assets
@@ -50,6 +51,7 @@ def small_definitions() -> dg.Definitions:
             *flat_assets(tables),
             core_assets(tables),
             mart_assets(lake.marts, frozenset(TABLES)),
+            attachments,
         ],
         asset_checks=[connections_answer],
         jobs=JOBS,

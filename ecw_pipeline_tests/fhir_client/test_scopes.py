@@ -95,3 +95,12 @@ def test_what_was_asked_for_in_vain_is_told_whatever_its_spelling() -> None:
     asked = "system/Patient.read system/Task.read system/Claim.r"
 
     assert not_granted(asked, "system/Patient.rs system/Claim.rs") == ("system/Task.read",)
+
+
+def test_types_with_documents_come_with_the_scope_to_read_them() -> None:
+    wanted = wanting("DiagnosticReport", "Task")
+    known = [f"system/{name}.read" for name in ("Binary", "DiagnosticReport", "Task")]
+
+    assert first(wanted, *known).endswith("system/Task.read system/Binary.read")
+    assert "Binary" not in first(wanted, *known[1:])
+    assert "Binary" not in first(wanting("Task"), *known)

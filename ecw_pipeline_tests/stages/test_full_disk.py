@@ -26,7 +26,7 @@ ROOM_ENDS: dict[str, tuple[str, ...]] = {
     "ledger.sqlite": ("before ecw_pipeline.ledger.Ledger.intend_export",),
     "offers/practice.json": ("before ecw_pipeline.files.write_json",),
     "manifest.json": (
-        "before ecw_pipeline.stages.exports._keep_manifest",
+        "before ecw_pipeline.stages.manifests.keep_manifest",
         "before ecw_pipeline.files.write_json",
     ),
     "/deleted/": ("before ecw_pipeline.bulk_export.download._store",),

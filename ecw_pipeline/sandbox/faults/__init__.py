@@ -28,7 +28,7 @@ A script is the same mapping as TOML or JSON, for ``ecw sandbox --faults FILE``:
 Each table holds parameters of the fault (``kept``, ``status``) and when it strikes:
 
 - ``on``: the kinds of request, where a fault has several: token, kickoff, status, manifest,
-  delete, file, fhir. A list or one.
+  delete, file, attachment, fhir. A list or one.
 - ``resource_type``: only requests that name this type (files, kick-offs with ``_type``), or this
   type's items of a manifest.
 - ``nth``: not before the nth request that it could strike (1).

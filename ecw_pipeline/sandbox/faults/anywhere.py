@@ -99,7 +99,7 @@ def lost_reply(reply: Response) -> Response:
 
 
 # Servers that restart or rotate keys forget the tokens they gave.
-@on_request("kickoff", "status", "delete", "file", "fhir", times=1)
+@on_request("kickoff", "status", "delete", "file", "attachment", "fhir", times=1)
 def expired_token(exchange: Exchange) -> None:
     """Forgets the token of a request: 401, once, until the client has another."""
     exchange.sandbox.tokens.forget(exchange.headers.get("authorization"))

@@ -48,7 +48,7 @@ class Exchange:
 
     @property
     def kind(self) -> str:
-        """token, kickoff, status, delete, file, or fhir for all else."""
+        """token, kickoff, status, delete, file, attachment, or fhir for all else."""
         return endpoint_kind(self.scope["method"], self.path)
 
     @property
@@ -90,7 +90,7 @@ class Exchange:
                 return frozenset({last.partition(".")[0]})
             case "kickoff":
                 return frozenset(dict(self.query).get("_type", "").split(",")) - {""}
-            case "fhir":
+            case "fhir" | "attachment":
                 return frozenset(self.path.removeprefix(BASE_PATH + "/").split("/")[:1])
         return frozenset()
 

@@ -16,7 +16,7 @@ from starlette.responses import Response
 
 from ecw_pipeline.sandbox.faults.exchange import Exchange, Proceed, rewritten, set_body
 
-REQUESTS = ("token", "kickoff", "status", "delete", "file", "fhir")
+REQUESTS = ("token", "kickoff", "status", "delete", "file", "attachment", "fhir")
 
 Json = dict[str, Any]
 Function = Callable[..., Any]

@@ -18,6 +18,8 @@ from ecw_pipeline.sandbox.faults.fault import Fault, Firing
 from ecw_pipeline.sandbox.faults.table import FAULTS
 
 _SEED = 7
+# Requests of these kinds have their chances by the name of what is asked for.
+_NAMED = ("file", "attachment")
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ class Rule:
         return bool(kinds & set(self.when.on)) and (not (wanted and named) or wanted in named)
 
     def _strikes(self, exchange: Exchange) -> bool:
-        key = exchange.path.rpartition("/")[2] if exchange.kind == "file" else exchange.kind
+        key = exchange.path.rpartition("/")[2] if exchange.kind in _NAMED else exchange.kind
         self.chances[key] += 1
         draw = Random(f"{self.seed}:{key}:{self.chances[key]}").random()
         strikes = (

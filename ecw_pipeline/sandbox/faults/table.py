@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from ecw_pipeline.sandbox.faults import (
     anywhere,
+    attachments,
     clocks,
     contents,
     kickoffs,
@@ -14,6 +15,16 @@ from ecw_pipeline.sandbox.faults import (
 )
 from ecw_pipeline.sandbox.faults.fault import Fault
 
-_MODULES = (anywhere, tokens, statuses, transfers, contents, manifests, kickoffs, clocks)
+_MODULES = (
+    anywhere,
+    tokens,
+    statuses,
+    transfers,
+    attachments,
+    contents,
+    manifests,
+    kickoffs,
+    clocks,
+)
 
 FAULTS: Mapping[str, Fault] = {fault.name: fault for module in _MODULES for fault in module.FAULTS}

@@ -12,10 +12,11 @@ from ecw_pipeline.sandbox.faults.fault import Json, on_manifest, on_reply, on_re
 from ecw_pipeline.sandbox.outcomes import RefusalError, outcome_response
 
 _SENT = (200, 206)
+_BODIES = ("file", "attachment")
 
 
 # Gateways that lose their upstream and close the chunked body in good order.
-@on_reply("file", statuses=_SENT)
+@on_reply(*_BODIES, statuses=_SENT)
 def cut_without_length(reply: Response, *, kept: float = 0.5) -> None:
     """Sends a part of the body, without a Content-Length to measure it by."""
     del reply.headers["content-length"]
@@ -23,21 +24,21 @@ def cut_without_length(reply: Response, *, kept: float = 0.5) -> None:
 
 
 # Servers whose disk was full while the file was written.
-@on_reply("file", statuses=_SENT)
+@on_reply(*_BODIES, statuses=_SENT)
 def cut_body(reply: Response, *, kept: float = 0.5) -> None:
     """Sends a part of the body as if it were all: gzip without its end, or half a line."""
     set_body(reply, _part(reply, kept))
 
 
 # Any network.
-@on_reply("file", statuses=_SENT)
+@on_reply(*_BODIES, statuses=_SENT)
 def reset_mid_file(reply: Response, *, kept: float = 0.5) -> Response:
     """Resets the connection after a part of the body."""
     return BrokenOff(reply, max(1, len(_part(reply, kept))))
 
 
 # Servers that stream from a database or pack on the fly.
-@on_reply("file", statuses=_SENT)
+@on_reply(*_BODIES, statuses=_SENT)
 def no_file_headers(reply: Response) -> None:
     """Sends files without Content-Length, ETag and Accept-Ranges."""
     for name in ("content-length", "etag", "accept-ranges"):
@@ -52,14 +53,14 @@ def range_ignored(exchange: Exchange) -> None:
 
 
 # Overloaded servers, and attackers.
-@on_reply("file", statuses=_SENT)
+@on_reply(*_BODIES, statuses=_SENT)
 def slow_body(reply: Response, *, size_bytes: int = 1, pause_seconds: float = 1.0) -> Response:
     """Sends the body a few bytes at a time, each soon enough for a read timeout."""
     return Dripping(reply, size_bytes, pause_seconds)
 
 
 # An attacker, or a broken packer.
-@on_reply("file", statuses=(200,))
+@on_reply(*_BODIES, statuses=(200,))
 def gzip_bomb(reply: Response, *, megabytes: int = 256) -> None:
     """Sends a small gzip body that becomes one line of so many megabytes."""
     set_body(reply, _bomb(megabytes))
@@ -93,7 +94,7 @@ async def _elsewhere(exchange: Exchange, proceed: Proceed) -> Response:
 
 
 # Servers that keep files in a bucket; one that asks for the token is after the token.
-@on_request("file", serve=_elsewhere)
+@on_request(*_BODIES, serve=_elsewhere)
 def redirected_files(exchange: Exchange, *, asks_for_token: bool = True) -> Response:
     """Redirects files to another origin (localhost), which asks for the token, or serves
     who comes without and refuses who brings it."""

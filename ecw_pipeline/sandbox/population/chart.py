@@ -94,6 +94,7 @@ class Chart:
     """A patient's records in the order they were written.
 
     Args:
+        binaries: documents that records name; they are read one by one, and never exported.
         series: sets apart the ids of different days, so that they never repeat.
         imported_at: when the whole chart reached the server, for a patient who joined later.
     """
@@ -103,6 +104,7 @@ class Chart:
     now: datetime
     practice: Practice
     records: list[Record] = field(default_factory=list)
+    binaries: list[JsonObject] = field(default_factory=list)
     series: str = ""
     imported_at: datetime | None = None
     _person: Person | None = None

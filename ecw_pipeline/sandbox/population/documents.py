@@ -1,7 +1,8 @@
-"""Small true PDF and PNG files to attach to reports."""
+"""Small true PDF, PNG and HTML files to attach to reports."""
 
 import base64
 import hashlib
+import html
 import struct
 import zlib
 from functools import cache
@@ -17,6 +18,22 @@ def pdf_attachment(title: str, created: str) -> JsonObject:
 def png_attachment(title: str, created: str) -> JsonObject:
     """A picture of eight grey pixels."""
     return _attachment("image/png", _png(), f"{title}.png", created)
+
+
+def html_binary(title: str, words: str) -> JsonObject:
+    """A page with a title and a sentence, as a Binary that has no id yet."""
+    told = f"<h1>{html.escape(title)}</h1>\n<p>{html.escape(words)}</p>"
+    page = f"<html><head><title>Report</title></head><body>{told}</body></html>"
+    data = base64.b64encode(page.encode()).decode()
+    return {"resourceType": "Binary", "contentType": "text/html", "data": data}
+
+
+def linked_attachment(binary: JsonObject, title: str, created: str) -> JsonObject:
+    """An attachment that names a Binary instead of holding its content."""
+    content = base64.b64decode(binary["data"])
+    held = _attachment(binary["contentType"], content, f"{title}.html", created)
+    del held["data"]
+    return held | {"url": f"Binary/{binary['id']}"}
 
 
 def _attachment(content_type: str, content: bytes, title: str, created: str) -> JsonObject:

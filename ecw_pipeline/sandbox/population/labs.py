@@ -15,7 +15,12 @@ from ecw_pipeline.sandbox.population.codes import (
     quantity,
     term,
 )
-from ecw_pipeline.sandbox.population.documents import pdf_attachment, png_attachment
+from ecw_pipeline.sandbox.population.documents import (
+    html_binary,
+    linked_attachment,
+    pdf_attachment,
+    png_attachment,
+)
 from ecw_pipeline.sandbox.population.draw import chance
 from ecw_pipeline.sandbox.population.visits import Visit
 from ecw_pipeline.sandbox.population.vitals import interpretation, observe
@@ -105,7 +110,7 @@ def add_panel(chart: Chart, visit: Visit, panel: Panel) -> Record:
 
 
 def add_imaging(chart: Chart, visit: Visit) -> Record:
-    """A study with a picture, a PDF and words."""
+    """A study with a picture, a PDF, words, and a page that is only linked."""
     code, display, conclusion = chart.random.choice(_IMAGES)
     issued_at = min(visit.end + timedelta(hours=chart.random.randint(1, 30)), chart.now)
     finding = observe(
@@ -125,7 +130,11 @@ def add_imaging(chart: Chart, visit: Visit) -> Record:
         "conclusion": conclusion,
         "presentedForm": [png_attachment(display, created), pdf_attachment(display, created)],
     }
-    return chart.add("DiagnosticReport", issued_at, body)
+    report = chart.add("DiagnosticReport", issued_at, body)
+    page = html_binary(display, conclusion) | {"id": report.resource_id}
+    chart.binaries.append(page)
+    report.resource["presentedForm"].append(linked_attachment(page, display, created))
+    return report
 
 
 def add_urine_and_titre(chart: Chart, visit: Visit) -> None:

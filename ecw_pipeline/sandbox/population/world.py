@@ -102,7 +102,10 @@ class Population:
             selection = Selection(day, frozenset({resource_type}) & ASSOCIATED_TYPES)
             entries = self._practice_entries(selection)
             return next((e.line for e in entries if e.resource_id == resource_id), None)
-        for record in self._chart(int(match[1]), day).records:
+        chart = self._chart(int(match[1]), day)
+        if resource_type == "Binary":
+            return next((to_line(b) for b in chart.binaries if b["id"] == resource_id), None)
+        for record in chart.records:
             if record.reference == f"{resource_type}/{resource_id}" and not record.deleted:
                 return to_line(record.resource)
         return None

@@ -1,0 +1,1 @@
+"""Tests of attachments: the store of files, and their text."""
