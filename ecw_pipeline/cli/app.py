@@ -18,6 +18,7 @@ from ecw_pipeline.cli import (
     export,
     init,
     keys,
+    login,
     query,
     rebuild,
     report,
@@ -40,7 +41,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 PANELS = {
-    "Begin": (demo, init, doctor, keys, sandbox),
+    "Begin": (demo, init, doctor, keys, login, sandbox),
     "Bring data home": (export, dev, serve, status, rebuild),
     "Ask": (query, report, resource, search, unload, view),
 }
