@@ -22,15 +22,10 @@ def is_loopback(host: str) -> bool:
 
 
 @contextmanager
-def listening(
-    host: str, port: int, instead: str = "choose another with --port (0 takes any free one)"
-) -> Iterator[tuple[socket.socket, str]]:
+def listening(host: str, port: int) -> Iterator[tuple[socket.socket, str]]:
     """An open socket and its URL: from here on a client waits instead of being refused.
 
     A port of 0 takes any free one.
-
-    Args:
-        instead: what else to do about a port in use.
 
     Raises:
         MachineError: the port is in use.
@@ -42,17 +37,17 @@ def listening(
         try:
             listener.bind((host, port))
         except OSError as error:
-            raise _bind_error(error, host, port, instead) from error
+            raise _bind_error(error, host, port) from error
         listener.listen(_BACKLOG)
         shown = f"[{host}]" if ":" in host else host
         yield listener, f"http://{shown}:{listener.getsockname()[1]}"
 
 
-def _bind_error(error: OSError, host: str, port: int, instead: str) -> EcwError:
+def _bind_error(error: OSError, host: str, port: int) -> EcwError:
     if error.errno == errno.EADDRINUSE:
         return MachineError(
             f"port {port} on {host} is in use",
-            f"stop what uses it, or {instead}",
+            "stop what uses it, or choose another with --port (0 takes any free one)",
         )
     if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
         return ConfigurationError(f"this machine has no address {host}", "mend --host")

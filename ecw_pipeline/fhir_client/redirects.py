@@ -3,9 +3,10 @@
 Source: RFC 8252, 7.3, "Loopback Interface Redirection".
 """
 
+import socket
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from queue import Empty, SimpleQueue
 from urllib.parse import urlsplit
 
@@ -15,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
-from ecw_pipeline.errors import ConfigurationError, TemporaryError
+from ecw_pipeline.errors import ConfigurationError, EcwError, MachineError, TemporaryError
 from ecw_pipeline.serving import is_loopback, listening
 
 _PAGE = """<!doctype html>
@@ -58,7 +59,7 @@ def redirects_to(uri: str) -> Iterator[Redirects]:
 
     Raises:
         ConfigurationError: it is no address of this machine.
-        MachineError: its port is in use.
+        MachineError: it cannot be listened at, as where its port is in use.
     """
     host, port, path = _place(uri)
     redirects = Redirects()
@@ -66,8 +67,7 @@ def redirects_to(uri: str) -> Iterator[Redirects]:
     config = uvicorn.Config(
         app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=2
     )
-    other = "register another ECLINICALWORKS_REDIRECT_URI and set it"
-    with listening(host, port, instead=other) as (listener, _):
+    with _listener(host, port) as listener:
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()
@@ -76,6 +76,19 @@ def redirects_to(uri: str) -> Iterator[Redirects]:
         finally:
             server.should_exit = True
             thread.join()
+
+
+@contextmanager
+def _listener(host: str, port: int) -> Iterator[socket.socket]:
+    with ExitStack() as opened:
+        try:
+            listener, _ = opened.enter_context(listening(host, port))
+        except EcwError as error:
+            raise MachineError(
+                f"nothing can listen at ECLINICALWORKS_REDIRECT_URI: {error.message}",
+                "stop what uses the port, or register another address and set it",
+            ) from error
+        yield listener
 
 
 def _place(uri: str) -> tuple[str, int, str]:
