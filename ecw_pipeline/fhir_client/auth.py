@@ -208,9 +208,9 @@ class TokenSource:
         return Token(
             value,
             expires_at,
-            scope=str(document.get("scope", "")),
-            refresh_token=str(document.get("refresh_token", "")),
-            patient_id=str(document.get("patient", "")),
+            scope=str(document.get("scope") or ""),
+            refresh_token=str(document.get("refresh_token") or ""),
+            patient_id=str(document.get("patient") or ""),
         )
 
     def _no_scope(self) -> ConfigurationError:

@@ -14,11 +14,11 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from ecw_pipeline.sandbox import sign_ins
 from ecw_pipeline.sandbox.config import BASE_PATH
 from ecw_pipeline.sandbox.descriptions import AUTHORIZE_PATH, REVOKE_PATH, TOKEN_PATH
 from ecw_pipeline.sandbox.fhir_routes import form_of
 from ecw_pipeline.sandbox.outcomes import TokenRefusalError
+from ecw_pipeline.sandbox.sign_ins import LaunchRequest
 from ecw_pipeline.sandbox.source import Selection
 from ecw_pipeline.sandbox.state import Sandbox, sandbox_of, server_url
 
@@ -65,7 +65,7 @@ async def revoke(request: Request) -> Response:
     return Response()
 
 
-def _page(asked: sign_ins.Request, patients: list[tuple[str, str]]) -> str:
+def _page(asked: LaunchRequest, patients: list[tuple[str, str]]) -> str:
     scopes = "".join(f"<li><code>{escape(scope)}</code></li>" for scope in asked.scopes)
     options = "".join(
         f'<option value="{escape(patient_id)}">{escape(name)}</option>'

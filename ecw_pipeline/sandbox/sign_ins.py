@@ -24,7 +24,7 @@ LAUNCH_PATIENT, OFFLINE = "launch/patient", "offline_access"
 
 
 @dataclass(frozen=True)
-class Request:
+class LaunchRequest:
     """What a client asks a person to approve."""
 
     client_id: str
@@ -41,7 +41,7 @@ class Request:
 @dataclass
 class _SignIn:
     name: str
-    request: Request
+    request: LaunchRequest
     patient_id: str
     code_until: float
     is_code_used: bool = False
@@ -81,7 +81,7 @@ class SignInDesk:
             raise RefusalError(400, "invalid", "the redirect_uri is not registered")
         return uri
 
-    def read(self, parameters: Mapping[str, str], base_url: str) -> Request:
+    def read(self, parameters: Mapping[str, str], base_url: str) -> LaunchRequest:
         """What is asked.
 
         Raises:
@@ -108,9 +108,9 @@ class SignInDesk:
             if is_wrong:
                 raise TokenRefusalError(error, text)
         challenge = parameters["code_challenge"]
-        return Request(parameters["client_id"], parameters["redirect_uri"], scopes, challenge)
+        return LaunchRequest(parameters["client_id"], parameters["redirect_uri"], scopes, challenge)
 
-    def approve(self, request: Request, patient_id: str) -> str:
+    def approve(self, request: LaunchRequest, patient_id: str) -> str:
         """Remember a person's approval; returns the code for it."""
         code = secrets.token_urlsafe(32)
         until = self._now() + self._config.code_seconds

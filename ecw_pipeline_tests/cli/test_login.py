@@ -1,6 +1,7 @@
 """`ecw login`: the browser is sent to the server, and `ecw search` then asks as the person."""
 
 import json
+import signal
 import sys
 from pathlib import Path
 
@@ -66,6 +67,42 @@ def test_a_sign_in_that_cannot_be_renewed_says_how_long_it_lasts(
     signed_in = place.run("login", settings=once)
 
     assert "the server gave no refresh token: this lasts " in signed_in.stdout
+
+
+def test_ctrl_c_ends_the_waiting(sandbox: RunningSandbox, place: Place) -> None:
+    with place.start("login", settings=settings(sandbox, BROWSER="true")) as waiting:
+        try:
+            assert waiting.stdout is not None
+            assert waiting.stdout.readline().startswith("sign in here")
+            waiting.send_signal(signal.SIGINT)
+            _, stderr = waiting.communicate(timeout=20)
+        finally:
+            waiting.kill()
+
+    assert (waiting.returncode, "Traceback" in stderr) == (130, False)
+
+
+def test_of_several_connections_one_must_be_named(
+    sandbox: RunningSandbox, place: Place, tmp_path: Path
+) -> None:
+    keys = f"""
+        provider = "smart-sandbox"
+        fhir_endpoint = "{sandbox.base_url}"
+        client_id = "sandbox-app"
+        auth_kind = "none"
+        redirect_uri = "{free_uri()}"
+    """
+    file = tmp_path / "connections.toml"
+    file.write_text(f"[connections.one]\n{keys}\n[connections.two]\n{keys}")
+    known = settings(sandbox, ECW_CONNECTIONS=str(file))
+
+    refused = place.run("login", settings=known)
+    signed_in = place.run("login", "--connection", "two", settings=known)
+
+    assert refused.exit_code == 3
+    assert "--connection one or two" in refused.stderr
+    assert signed_in.exit_code == 0
+    assert [p.name for p in place.data.glob("state/sign_ins/*.json")] == ["two.json"]
 
 
 @pytest.mark.parametrize("uri", ["", "https://practice.example.org/callback"])

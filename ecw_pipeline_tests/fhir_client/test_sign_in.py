@@ -528,7 +528,7 @@ def test_a_server_that_keeps_its_refresh_token_is_asked_by_it_again(
 ) -> None:
     base_url = served(odd, authorization_endpoint=odd.url + "/authorize")
     given = {"access_token": "a1", "refresh_token": "r1", "patient": "p1", "expires_in": 60}
-    renewed = {"access_token": "a2", "expires_in": 60}
+    renewed = {"access_token": "a2", "refresh_token": None, "scope": None, "expires_in": 60}
     replies = (raw(200, json.dumps(one).encode()) for one in (given, renewed, renewed))
     odd.answers("/token", *replies)
     odd.answers("/r4/Observation", raw(200, b'{"resourceType":"Bundle"}'))
