@@ -52,7 +52,8 @@ async def authorize(request: Request) -> Response:
         answer = {"code": sandbox.sign_ins.approve(asked, patient_id)}
     except TokenRefusalError as refusal:
         answer = {"error": refusal.error, "error_description": refusal.description}
-    answer |= {name: parameters[name] for name in ("state",) if name in parameters}
+    if "state" in parameters:
+        answer["state"] = parameters["state"]
     return RedirectResponse(back.include_query_params(**answer), status_code=303)
 
 

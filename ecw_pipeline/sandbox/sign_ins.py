@@ -89,25 +89,20 @@ class SignInDesk:
         """
         scopes = tuple(dict.fromkeys(parameters.get("scope", "").split()))
         unknown = [scope for scope in scopes if scope not in self.scopes_supported]
-        problems = {
-            "response_type must be code": (
-                "unsupported_response_type",
-                parameters.get("response_type") != "code",
-            ),
-            f"aud must be {base_url}": ("invalid_request", parameters.get("aud") != base_url),
-            "state is missing": ("invalid_request", not parameters.get("state")),
-            "PKCE with S256 is required": (
-                "invalid_request",
-                parameters.get("code_challenge_method") != "S256"
-                or not parameters.get("code_challenge"),
-            ),
-            f"unknown scope: {' '.join(unknown)}": ("invalid_scope", bool(unknown)),
-            "ask for at least one scope": ("invalid_scope", not scopes),
-        }
-        for text, (error, is_wrong) in problems.items():
+        response_type = parameters.get("response_type")
+        challenge = parameters.get("code_challenge", "")
+        has_challenge = challenge and parameters.get("code_challenge_method") == "S256"
+        problems = (
+            (response_type != "code", "unsupported_response_type", "response_type must be code"),
+            (parameters.get("aud") != base_url, "invalid_request", f"aud must be {base_url}"),
+            (not parameters.get("state"), "invalid_request", "state is missing"),
+            (not has_challenge, "invalid_request", "PKCE with S256 is required"),
+            (bool(unknown), "invalid_scope", f"unknown scope: {' '.join(unknown)}"),
+            (not scopes, "invalid_scope", "ask for at least one scope"),
+        )
+        for is_wrong, error, text in problems:
             if is_wrong:
                 raise TokenRefusalError(error, text)
-        challenge = parameters["code_challenge"]
         return LaunchRequest(parameters["client_id"], parameters["redirect_uri"], scopes, challenge)
 
     def approve(self, request: LaunchRequest, patient_id: str) -> str:
