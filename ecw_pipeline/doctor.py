@@ -30,6 +30,7 @@ from ecw_pipeline.fhir_client.transport import (
     network_errors,
     require_not_busy,
 )
+from ecw_pipeline.fhir_client.user_tokens import UserTokens
 from ecw_pipeline.stages.lake import Lake
 from ecw_pipeline.stages.offers import offer_of
 
@@ -224,6 +225,16 @@ def _scopes(patient: Patient) -> str:
     return token.asked
 
 
+def _sign_in(patient: Patient) -> str:
+    """Whether whoever signed in still is; nobody need be."""
+    connection, session = patient.connection, patient.session
+    path = patient.lake.folder.sign_in(connection.connection_id)
+    if not path.exists():
+        return "nobody signed in: searches ask as the client"
+    token = UserTokens(connection, session.http, path, session.clock).current()
+    return f"searches ask as who signed in: {token.scope}"
+
+
 def _types(patient: Patient) -> str:
     offer = offer_of(patient.connection, patient.client)
     if not offer.available:
@@ -325,6 +336,7 @@ CHAIN: tuple[Callable[[Patient], str], ...] = (
     _published_key,
     _token,
     _scopes,
+    _sign_in,
     _types,
     _group,
     _export_operation,

@@ -39,6 +39,10 @@ class DataFolder:
     def token(self, connection_id: str) -> Path:
         return self.state / "tokens" / f"{connection_id}.json"
 
+    def sign_in(self, connection_id: str) -> Path:
+        """The tokens of whoever signed in to a connection."""
+        return self.state / "sign_ins" / f"{connection_id}.json"
+
     def offer(self, connection_id: str) -> Path:
         """What a connection's server last said it offers us."""
         return self.state / "offers" / f"{connection_id}.json"

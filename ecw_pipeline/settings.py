@@ -84,6 +84,8 @@ class ConnectionSettings(BaseModel):
     group_id: str = ""
     resource_types: tuple[str, ...] = ()
     scopes: str = ""
+    redirect_uri: str = ""
+    login_scopes: str = ""
     windows: tuple[str, ...] = ()
     file_hosts: tuple[str, ...] = ()
 
@@ -118,6 +120,7 @@ class Settings(BaseSettings):
     level: ExportLevel | None = Field(None, validation_alias="ECW_EXPORT_LEVEL")
     group_id: str = Field("", validation_alias="ECW_GROUP_ID")
     scopes: str = Field("", validation_alias="ECW_SCOPES")
+    login_scopes: str = Field("", validation_alias="ECW_LOGIN_SCOPES")
     resource_types: Annotated[tuple[str, ...], NoDecode] = Field(
         (), validation_alias="ECW_RESOURCE_TYPES"
     )

@@ -16,6 +16,7 @@ from ecw_pipeline.sandbox.server import RunningSandbox, SandboxConfig, Window, r
 from ecw_pipeline.settings import Settings
 from ecw_pipeline.stages.lake import Lake
 from ecw_pipeline_tests.builders import connection, present
+from ecw_pipeline_tests.fhir_client.test_sign_in import app, revoke, signed_in
 from ecw_pipeline_tests.odd_server import odd_server, raw
 
 KEY = jwk.ECKey.generate_key("P-384", {"kid": "ec-1", "use": "sig"})
@@ -66,7 +67,21 @@ def test_a_chain_that_holds_has_nothing_to_do(sandbox: RunningSandbox) -> None:
     assert bad(found) == {}
     assert found["scopes"].said == "system/*.read"
     assert "permitted" in found["kick off"].said
-    assert len(found) == 13
+    assert len(found) == 14
+
+
+def test_a_sign_in_that_is_over_is_found(sandbox: RunningSandbox) -> None:
+    folder = Lake(Settings.from_environment(), present()).folder
+    one = app(sandbox.base_url)
+    token = signed_in(one, folder, present())
+
+    assert examined(sandbox)["sign in"].said == f"searches ask as who signed in: {token.scope}"
+    revoke(sandbox, token.refresh_token)
+    later = present()
+    later.advance(280)
+    found = examined(sandbox, later)
+    assert bad(found)["sign in"] == "failed"
+    assert "ecw login" in found["sign in"].next_step
 
 
 def test_no_export_is_left_behind(sandbox: RunningSandbox) -> None:

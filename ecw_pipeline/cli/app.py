@@ -19,6 +19,7 @@ from ecw_pipeline.cli import (
     export,
     init,
     keys,
+    login,
     query,
     rebuild,
     report,
@@ -41,7 +42,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 PANELS = {
-    "Begin": (demo, init, doctor, keys, sandbox),
+    "Begin": (demo, init, doctor, keys, login, sandbox),
     "Bring data home": (export, attachments, dev, serve, status, rebuild),
     "Ask": (query, report, resource, search, unload, view),
 }

@@ -5,8 +5,6 @@ from typing import Annotated
 
 import typer
 
-from ecw_pipeline.errors import ConfigurationError
-
 
 def add_to(app: typer.Typer) -> None:
     """Add the command."""
@@ -20,7 +18,8 @@ def run(
 ) -> None:
     """Ask the server by a FHIR search; prints NDJSON, each resource as the server wrote it.
 
-    Nothing is loaded, and every page is one request of the budget. Needs scopes that allow search.
+    Nothing is loaded, and every page is one request of the budget. Asks as whoever signed in
+    (`ecw login`), else as the client; needs scopes that allow search.
     Example: ecw search "Communication?patient=p1&status=completed&sent=ge2024-01-01"
     """
     from ecw_pipeline.fhir_client.search import search
@@ -28,12 +27,8 @@ def run(
     from ecw_pipeline.stages.lake import Lake
 
     lake = Lake.from_environment()
-    names = [one.connection_id for one in lake.settings.connections()]
-    if not connection and len(names) > 1:
-        raise ConfigurationError(
-            "there are several connections", f"choose: --connection {' or '.join(names)}"
-        )
-    with open_session(lake.connection(connection or names[0]), lake.folder, lake.clock) as session:
+    chosen = lake.chosen_connection(connection)
+    with open_session(chosen, lake.folder, lake.clock, as_user=True) as session:
         for number, text in enumerate(search(session, query), start=1):
             sys.stdout.buffer.write(b" ".join(text.splitlines()) + b"\n")
             if number == limit:

@@ -1,12 +1,14 @@
 """SMART Backend Services: tokens, shared by the processes of a connection.
 
+Tokens of people who sign in are kept alike: `user_tokens.py`.
+
 Source: SMART App Launch 2.2, "Backend Services"; RFC 6749; RFC 7523.
 """
 
 import fcntl
 import json
 import os
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -48,6 +50,8 @@ class Token:
         asked: the scopes it was asked for.
         wanted: what of the settings it depends on; a token of other settings is not for us.
         probed_at: when ``asked`` was found by trying each scope; 0 where the server took them all.
+        refresh_token: what renews it, where a person signed in.
+        patient_id: the patient that person chose.
     """
 
     value: str
@@ -56,6 +60,8 @@ class Token:
     asked: str = ""
     wanted: str = ""
     probed_at: float = 0.0
+    refresh_token: str = ""
+    patient_id: str = ""
 
 
 class TokenSource:
@@ -79,19 +85,15 @@ class TokenSource:
             TemporaryError: the token endpoint cannot be reached now.
             ProtocolError: its reply is not a token.
         """
-        private_folder(self._path.parent)
         with self._locked():
             known = self._read()
             if known and known.value != refused and self._is_fresh(known):
                 return known
-            token = self._fetch(known)
-            with finished_file(self._path) as stream:
-                stream.write(json.dumps(token.__dict__).encode())
-            return token
+            return self._kept(self._fetch(known))
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        path = self._path.with_suffix(".lock")
+        path = private_folder(self._path.parent) / f"{self._path.stem}.lock"
         with machine_errors(path):
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT, PRIVATE_FILE_MODE)
         try:
@@ -110,6 +112,11 @@ class TokenSource:
         except (OSError, ValueError, TypeError):
             return None
 
+    def _kept(self, token: Token) -> Token:
+        with finished_file(self._path) as stream:
+            stream.write(json.dumps(token.__dict__).encode())
+        return token
+
     def _fetch(self, known: Token | None) -> Token:
         server = discover(self._connection, self._http)
         if known and known.wanted == self._wanted and self._is_recent(known.probed_at):
@@ -117,7 +124,7 @@ class TokenSource:
         else:
             asked, probed_at = self._first_choice(server), 0.0
         reply = self._ask(server, asked)
-        if _is_invalid_scope(reply) and not self._connection.scopes:
+        if says(reply, "invalid_scope") and not self._connection.scopes:
             asked, probed_at = self._probe(server), self._clock.now().timestamp()
             reply = self._ask(server, asked)
         token = self._read_reply(reply)
@@ -144,7 +151,7 @@ class TokenSource:
     def _first_granted(self, server: SmartServer, spellings: tuple[str, ...]) -> str:
         for scope in spellings:
             reply = self._ask(server, scope)
-            if not _is_invalid_scope(reply):
+            if not says(reply, "invalid_scope"):
                 self._read_reply(reply)  # or an error of another kind
                 return scope
         return ""
@@ -153,13 +160,15 @@ class TokenSource:
         return self._clock.now().timestamp() - at < PROBED_SCOPES_LAST_SECONDS
 
     def _ask(self, server: SmartServer, scope: str) -> httpx.Response:
+        return self._post(server, {"grant_type": "client_credentials", "scope": scope})
+
+    def _post(self, server: SmartServer, form: Mapping[str, str]) -> httpx.Response:
         """Ask for a token; each attempt with a proof of its own, as servers take one only once."""
-        form = {"grant_type": "client_credentials", "scope": scope}
 
         def send() -> httpx.Response:
             proof, headers = self._proof(server.token_endpoint)
             return self._http.post(
-                server.token_endpoint, data=form | proof, headers=headers, extensions=ONCE
+                server.token_endpoint, data={**form, **proof}, headers=headers, extensions=ONCE
             )
 
         with network_errors(server.token_endpoint):
@@ -172,6 +181,8 @@ class TokenSource:
         if connection.auth_kind == "private_key_jwt":
             assertion = sign_assertion(connection, endpoint, self._clock)
             return {"client_assertion_type": ASSERTION_TYPE, "client_assertion": assertion}, headers
+        if connection.auth_kind == "none":
+            return {"client_id": connection.client_id}, headers
         secret = connection.client_secret.get_secret_value() if connection.client_secret else ""
         if connection.auth_kind == "client_secret_post":
             return {"client_id": connection.client_id, "client_secret": secret}, headers
@@ -194,7 +205,13 @@ class TokenSource:
         lifetime = str(document.get("expires_in", ""))
         seconds = int(lifetime) if lifetime.isdigit() else DEFAULT_LIFETIME_SECONDS
         expires_at = self._clock.now().timestamp() + seconds
-        return Token(value, expires_at, str(document.get("scope", "")))
+        return Token(
+            value,
+            expires_at,
+            scope=str(document.get("scope") or ""),
+            refresh_token=str(document.get("refresh_token") or ""),
+            patient_id=str(document.get("patient") or ""),
+        )
 
     def _no_scope(self) -> ConfigurationError:
         name = self._connection.connection_id
@@ -222,8 +239,9 @@ class TokenSource:
         )
 
 
-def _is_invalid_scope(reply: httpx.Response) -> bool:
-    return reply.is_error and json_object(reply).get("error") == "invalid_scope"
+def says(reply: httpx.Response, code: str) -> bool:
+    """Whether a reply refuses with this OAuth error code."""
+    return reply.is_error and json_object(reply).get("error") == code
 
 
 class BearerAuth(httpx.Auth):

@@ -19,9 +19,14 @@ from ecw_pipeline.fhir_client.transport import (
 
 @dataclass(frozen=True)
 class SmartServer:
-    """Where tokens are given, for what, and by which signatures; empty where it does not say."""
+    """Where tokens are given, for what, and by which signatures; empty where it does not say.
+
+    Args:
+        authorization_endpoint: where people sign in.
+    """
 
     token_endpoint: str
+    authorization_endpoint: str = ""
     scopes: tuple[str, ...] = ()
     algorithms: tuple[str, ...] = ()
 
@@ -52,6 +57,7 @@ def discover(connection: Connection, http: httpx.Client) -> SmartServer:
     require_safe_url(endpoint)
     return SmartServer(
         endpoint,
+        str(document.get("authorization_endpoint") or ""),
         _texts(document.get("scopes_supported")),
         _texts(document.get("token_endpoint_auth_signing_alg_values_supported")),
     )

@@ -62,6 +62,8 @@ class Connection:
     group_id: str
     resource_types: tuple[str, ...]
     scopes: str
+    redirect_uri: str
+    login_scopes: str
     windows: tuple[Window, ...]
     file_hosts: tuple[str, ...]
 
@@ -148,6 +150,8 @@ def connect(settings: ConnectionSettings) -> Connection:
         group_id=settings.group_id,
         resource_types=settings.resource_types,
         scopes=settings.scopes,
+        redirect_uri=settings.redirect_uri,
+        login_scopes=settings.login_scopes,
         windows=tuple(map(parse_window, settings.windows)) or provider.windows,
         file_hosts=settings.file_hosts,
     )

@@ -16,10 +16,12 @@ SPELLINGS = ("read", "rs", "r")
 ANY_TYPE = "*"
 # Their documents are Binaries, which are read one by one also where no export brings them.
 _WITH_DOCUMENTS = frozenset({"Communication", "DiagnosticReport", "DocumentReference", "Media"})
-_CONTEXT = "system/"
+SYSTEM, PATIENT, USER = "system/", "patient/", "user/"
 
 
-def candidates(connection: Connection, supported: Iterable[str]) -> list[tuple[str, ...]]:
+def candidates(
+    connection: Connection, supported: Iterable[str], context: str = SYSTEM
+) -> list[tuple[str, ...]]:
     """For each type we want, the scopes that may let us read it, the likeliest first.
 
     A server that says which scopes it supports is believed; types without one are left out.
@@ -27,36 +29,41 @@ def candidates(connection: Connection, supported: Iterable[str]) -> list[tuple[s
     Raises:
         ConfigurationError: it supports none for any of the types.
     """
-    known = tuple(scope for scope in supported if scope.startswith(_CONTEXT))
-    found = [_spellings(connection, name, known) for name in _types(connection, known)]
+    known = tuple(scope for scope in supported if scope.startswith(context))
+    wanted = _types(connection, known, context)
+    found = [_spellings(connection, name, known, context) for name in wanted]
     usable = [spellings for spellings in found if spellings]
     if not usable:
         raise ConfigurationError(
             "the server supports no scope to read any of the types"
             f" {', '.join(connection.resource_types)}",
-            "set ECW_RESOURCE_TYPES to types it has scopes for, or ECW_SCOPES: ecw doctor",
+            "set ECW_RESOURCE_TYPES to types it has scopes for, or ECW_SCOPES (for `ecw login`:"
+            " ECW_LOGIN_SCOPES): ecw doctor",
         )
     return usable
 
 
-def _types(connection: Connection, known: Sequence[str]) -> Iterable[str]:
+def _types(connection: Connection, known: Sequence[str], context: str) -> Iterable[str]:
     wanted = connection.resource_types or connection.provider.scope_types
     if not wanted:
         wanted = (ANY_TYPE,)
-        if known and not _spellings(connection, ANY_TYPE, known):
+        if known and not _spellings(connection, ANY_TYPE, known, context):
             wanted = tuple(map(type_of, known))
     # Of a group that is searched, the members are read.
     needs_group = connection.group_id and connection.level in ("group", "search")
-    needed = ["Group"] if needs_group and ANY_TYPE not in wanted else []
+    needs_group = needs_group and context == SYSTEM and ANY_TYPE not in wanted
+    needed = ["Group"] if needs_group else []
     if _WITH_DOCUMENTS.intersection(wanted) and "Binary" in map(type_of, known):
         needed.append("Binary")
     return dict.fromkeys((*wanted, *needed))
 
 
-def _spellings(connection: Connection, name: str, known: Sequence[str]) -> tuple[str, ...]:
+def _spellings(
+    connection: Connection, name: str, known: Sequence[str], context: str
+) -> tuple[str, ...]:
     own = [suffix for suffix, types in connection.provider.odd_scopes if name in types]
     suffixes = dict.fromkeys((*own, *SPELLINGS))
-    possible = [(f"{_CONTEXT}{name}.{s}", f"{_CONTEXT}{ANY_TYPE}.{s}") for s in suffixes]
+    possible = [(f"{context}{name}.{s}", f"{context}{ANY_TYPE}.{s}") for s in suffixes]
     if not known:
         return tuple(scope for scope, _ in possible)
     named = tuple(scope for scope, _ in possible if scope in known)
@@ -70,8 +77,8 @@ def type_of(scope: str) -> str:
 
 
 def allows(granted: str, resource_type: str) -> bool:
-    """Whether a grant lets us read a type; one that names no system scope is believed to."""
-    scopes = [scope for scope in granted.split() if scope.startswith(_CONTEXT)]
+    """Whether a grant lets us read a type; one that names no scope to read is believed to."""
+    scopes = [scope for scope in granted.split() if scope.startswith((SYSTEM, PATIENT, USER))]
     return not scopes or any(
         type_of(scope) in (resource_type, ANY_TYPE) and _reads(scope) for scope in scopes
     )

@@ -25,6 +25,7 @@ from ecw_pipeline.fhir_client.transport import (
     network_errors,
     require_not_busy,
 )
+from ecw_pipeline.fhir_client.user_tokens import UserTokens
 from ecw_pipeline.layout import DataFolder
 
 FHIR_JSON = "application/fhir+json"
@@ -81,8 +82,14 @@ def open_session(
     folder: DataFolder,
     clock: Clock,
     network: httpx.BaseTransport | None = None,
+    *,
+    as_user: bool = False,
 ) -> Iterator[Session]:
-    """Open a session; every request in it pays the connection's budget."""
+    """Open a session; every request in it pays the connection's budget.
+
+    Args:
+        as_user: let whoever signed in (`ecw login`) ask, where somebody did, and not the client.
+    """
     budget = Budget(folder.budget(connection.connection_id), connection.windows, clock)
     wire = network or httpx.HTTPTransport(_trusted(), http2=False)
     transport = HttpsOnly(Retrying(Metered(Traced(wire), budget, clock), clock))
@@ -92,10 +99,14 @@ def open_session(
         httpx.Client(transport=transport, timeout=TIMEOUT, headers=headers) as http,
     ):
         http.cookies.jar = cookies.jar  # given to the constructor, they would be copied
-        if connection.auth_kind == "none":
+        signed_in = folder.sign_in(connection.connection_id)
+        if as_user and signed_in.exists():
+            tokens: TokenSource = UserTokens(connection, http, signed_in, clock)
+        elif connection.auth_kind == "none":
             yield Session(connection, http, httpx.Auth(), clock)
             return
-        tokens = TokenSource(connection, http, folder.token(connection.connection_id), clock)
+        else:
+            tokens = TokenSource(connection, http, folder.token(connection.connection_id), clock)
         yield Session(connection, http, BearerAuth(tokens), clock, tokens)
 
 

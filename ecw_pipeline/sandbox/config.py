@@ -39,6 +39,7 @@ class SandboxConfig:
         port: 0 takes any free port.
         data: a folder of NDJSON to serve instead of the made-up population.
         jwks: public keys accepted for ``private_key_jwt``; secrets are always accepted.
+        app_client_id: a client without a secret, which people sign in to.
         tolerance_seconds: rolling windows are judged as if they were this much shorter.
         export_seconds: an export is not complete before this much time has passed.
         started_at: what the sandbox's own clock says when it starts.
@@ -51,11 +52,14 @@ class SandboxConfig:
     data: Path | None = None
     client_id: str = "sandbox-client"
     client_secret: str = "sandbox-secret"  # noqa: S105 - it guards made-up patients
+    app_client_id: str = "sandbox-app"
     jwks: dict[str, Any] | None = None
     windows: tuple[Window, ...] = BRIEF_WINDOWS
     tolerance_seconds: float = 0.05
     export_seconds: float = 1.0
     retry_after_seconds: int = 1
     token_seconds: int = 300
+    code_seconds: int = 60
+    refresh_seconds: int = 90 * 86_400
     lines_per_file: int = 50_000
     started_at: datetime = datetime(2026, 1, 1, tzinfo=UTC)

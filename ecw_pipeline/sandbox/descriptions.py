@@ -3,30 +3,43 @@
 from typing import Any
 
 from ecw_pipeline.sandbox.config import BASE_PATH
+from ecw_pipeline.sandbox.sign_ins import GRANT_TYPES
 from ecw_pipeline.sandbox.tokens import ALGORITHMS
 
 _OPERATIONS = "http://hl7.org/fhir/uv/bulkdata/OperationDefinition/"
 TOKEN_PATH = "/oauth2/token"  # noqa: S105 - an address, not a secret
+REVOKE_PATH = "/oauth2/revoke"
+# Where a person's browser goes; not a request of the client's, so no rate window counts it.
+AUTHORIZE_PATH = "/authorize"
 
 
 def smart_configuration(server_url: str, scopes: list[str]) -> dict[str, Any]:
     """Source: SMART App Launch 2.2, "Conformance"."""
     return {
         "issuer": server_url + BASE_PATH,
+        "authorization_endpoint": server_url + AUTHORIZE_PATH,
         "token_endpoint": server_url + TOKEN_PATH,
+        "revocation_endpoint": server_url + REVOKE_PATH,
         "token_endpoint_auth_methods_supported": [
+            "none",
             "client_secret_basic",
             "client_secret_post",
             "private_key_jwt",
         ],
         "token_endpoint_auth_signing_alg_values_supported": ALGORITHMS,
-        "grant_types_supported": ["client_credentials"],
+        "grant_types_supported": ["client_credentials", *GRANT_TYPES],
         "scopes_supported": scopes,
-        "response_types_supported": [],
+        "response_types_supported": ["code"],
         "code_challenge_methods_supported": ["S256"],
         "capabilities": [
             "client-confidential-asymmetric",
             "client-confidential-symmetric",
+            "client-public",
+            "context-standalone-patient",
+            "launch-standalone",
+            "permission-offline",
+            "permission-patient",
+            "permission-user",
             "permission-v1",
             "permission-v2",
         ],
@@ -69,7 +82,11 @@ def _security(server_url: str) -> dict[str, Any]:
         "extension": [
             {
                 "url": uris,
-                "extension": [{"url": "token", "valueUri": server_url + TOKEN_PATH}],
+                "extension": [
+                    {"url": "authorize", "valueUri": server_url + AUTHORIZE_PATH},
+                    {"url": "token", "valueUri": server_url + TOKEN_PATH},
+                    {"url": "revoke", "valueUri": server_url + REVOKE_PATH},
+                ],
             }
         ],
     }

@@ -15,8 +15,10 @@ from ecw_pipeline.sandbox.config import BASE_PATH
 from ecw_pipeline.sandbox.descriptions import TOKEN_PATH, capability_statement, smart_configuration
 from ecw_pipeline.sandbox.exports import LINKS_LIVE, Job
 from ecw_pipeline.sandbox.file_replies import content_reply, stored_content
+from ecw_pipeline.sandbox.json_text import from_line
 from ecw_pipeline.sandbox.kickoff import body_parameters, query_parameters, read_kick_off
 from ecw_pipeline.sandbox.outcomes import FHIR_JSON, RefusalError, TokenRefusalError
+from ecw_pipeline.sandbox.sign_ins import GRANT_TYPES
 from ecw_pipeline.sandbox.state import Sandbox, sandbox_of, server_url
 from ecw_pipeline.sandbox.stats import StartedExport
 from ecw_pipeline.sandbox.tokens import Grant
@@ -26,7 +28,8 @@ _LARGEST_BODY_BYTES = 1 << 20
 
 async def smart(request: Request) -> Response:
     """Discovery; needs no token."""
-    scopes = sandbox_of(request).tokens.scopes_supported
+    sandbox = sandbox_of(request)
+    scopes = [*sandbox.tokens.scopes_supported, *sandbox.sign_ins.scopes_supported]
     return JSONResponse(smart_configuration(server_url(request), scopes))
 
 
@@ -40,10 +43,10 @@ async def metadata(request: Request) -> Response:
 
 async def token(request: Request) -> Response:
     """The token endpoint."""
-    form = dict(parse_qsl((await _body(request)).decode("utf-8", "replace")))
-    if not request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
-        raise TokenRefusalError("invalid_request", "the body must be form-encoded")
-    issued = sandbox_of(request).tokens.issue(
+    form = await form_of(request)
+    sandbox = sandbox_of(request)
+    desk = sandbox.sign_ins if form.get("grant_type") in GRANT_TYPES else sandbox.tokens
+    issued = desk.issue(
         form, request.headers.get("authorization"), server_url(request) + TOKEN_PATH
     )
     return JSONResponse(issued, headers={"Cache-Control": "no-store", "Pragma": "no-cache"})
@@ -98,11 +101,10 @@ async def read(request: Request) -> Response:
     """One resource by type and id, as it is now."""
     sandbox, grant = _authorized(request)
     resource_type = request.path_params["resource_type"]
-    if not grant.covers(resource_type):
-        raise RefusalError(403, "forbidden", f"no scope for {resource_type}")
+    sight = grant.sight(resource_type)
     find = sandbox.source.find
     line = await asyncio.to_thread(find, resource_type, request.path_params["id"])
-    if line is None:
+    if line is None or not sight.keeps(from_line(line)):
         raise RefusalError(404, "not-found", "there is no such resource")
     return Response(line.rstrip(b"\r\n"), media_type=FHIR_JSON)
 
@@ -138,6 +140,17 @@ def _running(sandbox: Sandbox, job: Job) -> Response:
 def _authorized(request: Request) -> tuple[Sandbox, Grant]:
     sandbox = sandbox_of(request)
     return sandbox, sandbox.tokens.require(request.headers.get("authorization"))
+
+
+async def form_of(request: Request) -> dict[str, str]:
+    """The fields of a form-encoded body.
+
+    Raises:
+        TokenRefusalError: it is encoded otherwise.
+    """
+    if not request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
+        raise TokenRefusalError("invalid_request", "the body must be form-encoded")
+    return dict(parse_qsl((await _body(request)).decode("utf-8", "replace")))
 
 
 async def _body(request: Request) -> bytes:

@@ -5,7 +5,9 @@ Source: FHIR R4, "Search".
 
 import asyncio
 import json
+from collections.abc import Callable
 from itertools import islice
+from typing import Any
 from urllib.parse import urlencode
 
 from starlette.requests import Request
@@ -31,13 +33,17 @@ async def search(request: Request) -> Response:
     resource_type = request.path_params["resource_type"]
     if resource_type not in sandbox.source.resource_types:
         raise RefusalError(404, "not-supported", f"the type {resource_type} is not served")
-    if not grant.covers(resource_type):
-        raise RefusalError(403, "forbidden", f"no scope for {resource_type}")
+    sight = grant.sight(resource_type)
     parameters = query_parameters(request.url.query)
     size = min(_number(parameters, "_count", _MOST_OF_A_PAGE), _MOST_OF_A_PAGE)
     offset = _number(parameters, _OFFSET, 0)
     asked = [one for one in parameters if one[0] not in ("_count", "_elements", _OFFSET)]
-    found = await asyncio.to_thread(_found, sandbox, resource_type, Search.of(asked), offset, size)
+    wanted = Search.of(asked)
+
+    def finds(resource: dict[str, Any]) -> bool:
+        return sight.keeps(resource) and wanted.finds(resource)
+
+    found = await asyncio.to_thread(_found, sandbox, resource_type, finds, offset, size)
     url = f"{server_url(request)}{BASE_PATH}/{resource_type}"
     links = [("self", str(request.url))]
     if 0 < size < len(found):
@@ -56,11 +62,15 @@ def _number(parameters: list[tuple[str, str]], name: str, otherwise: int) -> int
 
 
 def _found(
-    sandbox: Sandbox, resource_type: str, asked: Search, offset: int, size: int
+    sandbox: Sandbox,
+    resource_type: str,
+    finds: Callable[[dict[str, Any]], bool],
+    offset: int,
+    size: int,
 ) -> list[bytes]:
     """A page of lines, and one more where there are more."""
     entries = sandbox.source.entries(Selection(sandbox.source.day, frozenset({resource_type})))
-    lines = (e.line for e in entries if e.line is not None and asked.finds(from_line(e.line)))
+    lines = (e.line for e in entries if e.line is not None and finds(from_line(e.line)))
     return list(islice(lines, offset, offset + size + 1))
 
 

@@ -16,7 +16,7 @@ from starlette.responses import Response
 
 from ecw_pipeline.clock import Clock, SystemClock
 from ecw_pipeline.errors import ConfigurationError
-from ecw_pipeline.sandbox import control_routes, fhir_routes, search_routes
+from ecw_pipeline.sandbox import control_routes, fhir_routes, search_routes, sign_in_routes
 from ecw_pipeline.sandbox.config import BASE_PATH, BRIEF_WINDOWS, SandboxConfig, Window
 from ecw_pipeline.sandbox.data_folder import DataFolder
 from ecw_pipeline.sandbox.exports import ExportDesk
@@ -32,6 +32,7 @@ from ecw_pipeline.sandbox.outcomes import (
     token_error_response,
 )
 from ecw_pipeline.sandbox.population.world import Population
+from ecw_pipeline.sandbox.sign_ins import SignInDesk
 from ecw_pipeline.sandbox.simulated_time import SimulatedTime
 from ecw_pipeline.sandbox.source import Source
 from ecw_pipeline.sandbox.state import Sandbox
@@ -81,7 +82,12 @@ def create_app(
         sandbox.exports.close()
 
     app = Starlette(
-        routes=[*fhir_routes.ROUTES, *search_routes.ROUTES, *control_routes.ROUTES],
+        routes=[
+            *fhir_routes.ROUTES,
+            *search_routes.ROUTES,
+            *sign_in_routes.ROUTES,
+            *control_routes.ROUTES,
+        ],
         middleware=[
             Middleware(Arrivals, sandbox=sandbox),
             Middleware(FaultLayer, sandbox=sandbox, faults=faults),
@@ -142,12 +148,14 @@ def running_sandbox(
 def _assemble(config: SandboxConfig, clock: Clock) -> Sandbox:
     source: Source = Population(config) if config.data is None else DataFolder(config)
     simulated = SimulatedTime(config.started_at)
+    tokens = TokenDesk(config, source.resource_types, clock)
     return Sandbox(
         config=config,
         clock=clock,
         source=source,
         simulated=simulated,
-        tokens=TokenDesk(config, source.resource_types, clock),
+        tokens=tokens,
+        sign_ins=SignInDesk(config, tokens, source.resource_types, clock),
         exports=ExportDesk(config, source, simulated),
         limiter=RateLimiter(config.windows, config.tolerance_seconds),
         statistics=Statistics(),

@@ -8,6 +8,7 @@ from ecw_pipeline.clock import Clock
 from ecw_pipeline.sandbox.config import SandboxConfig
 from ecw_pipeline.sandbox.exports import ExportDesk
 from ecw_pipeline.sandbox.limits import RateLimiter
+from ecw_pipeline.sandbox.sign_ins import SignInDesk
 from ecw_pipeline.sandbox.simulated_time import SimulatedTime
 from ecw_pipeline.sandbox.source import Source
 from ecw_pipeline.sandbox.stats import Statistics
@@ -23,6 +24,7 @@ class Sandbox:
     source: Source
     simulated: SimulatedTime
     tokens: TokenDesk
+    sign_ins: SignInDesk
     exports: ExportDesk
     limiter: RateLimiter
     statistics: Statistics

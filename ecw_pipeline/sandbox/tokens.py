@@ -8,7 +8,7 @@ import binascii
 import hmac
 import secrets
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import unquote
@@ -20,6 +20,7 @@ from joserfc.jwk import KeySet
 from ecw_pipeline.clock import Clock
 from ecw_pipeline.sandbox.config import SandboxConfig
 from ecw_pipeline.sandbox.outcomes import RefusalError, TokenRefusalError
+from ecw_pipeline.sandbox.searching import EVERYTHING, Narrowing
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 ALGORITHMS = ["RS384", "ES384"]
@@ -29,17 +30,36 @@ SCOPE_SUFFIXES = ("read", "rs", "r")
 
 @dataclass(frozen=True)
 class Grant:
-    """What a token stands for."""
+    """What a token stands for.
+
+    Args:
+        sign_in: the sign-in it comes from; none is the client's own.
+        patient_id: the patient that was chosen at sign-in.
+    """
 
     ordinal: int
     client_id: str
     scopes: tuple[str, ...]
     expires_at: float
+    sign_in: str = ""
+    patient_id: str = ""
 
-    def covers(self, resource_type: str) -> bool:
+    def covers(self, resource_type: str, context: str = "system") -> bool:
         """Whether one of the scopes allows reading this type."""
         names = (resource_type, "*")
-        return any(f"system/{n}.{s}" in self.scopes for n in names for s in SCOPE_SUFFIXES)
+        return any(f"{context}/{n}.{s}" in self.scopes for n in names for s in SCOPE_SUFFIXES)
+
+    def sight(self, resource_type: str) -> Narrowing:
+        """Which resources of this type may be read: everybody's, or the chosen patient's.
+
+        Raises:
+            RefusalError: 403, none.
+        """
+        if self.covers(resource_type) or self.covers(resource_type, "user"):
+            return EVERYTHING
+        if self.patient_id and self.covers(resource_type, "patient"):
+            return Narrowing(patient_ids=(self.patient_id,))
+        raise RefusalError(403, "forbidden", f"no scope for {resource_type}")
 
 
 class TokenDesk:
@@ -56,7 +76,7 @@ class TokenDesk:
         # Group may be asked for also where no Group is served: its exports need the scope. A
         # Binary is read, not exported.
         types = dict.fromkeys(("*", "Binary", "Group", *resource_types))
-        self.scopes_supported = [f"system/{t}.{s}" for t in types for s in SCOPE_SUFFIXES]
+        self.scopes_supported = scopes_of("system", types)
 
     def issue(
         self, form: Mapping[str, str], authorization: str | None, token_url: str
@@ -68,14 +88,43 @@ class TokenDesk:
         """
         if form.get("grant_type") != "client_credentials":
             raise TokenRefusalError("unsupported_grant_type", "only client_credentials is known")
-        client_id = self._authenticate(form, authorization, token_url)
-        scopes = self._grantable(form.get("scope", ""))
+        client_id = self.authenticate(form, authorization, token_url)
+        if client_id == self._config.app_client_id:
+            raise TokenRefusalError("unauthorized_client", "this client has no secret: sign in")
+        return self.give(client_id, self._grantable(form.get("scope", "")))
+
+    def give(
+        self, client_id: str, scopes: Sequence[str], sign_in: str = "", patient_id: str = ""
+    ) -> dict[str, Any]:
+        """A new access token, as a reply tells of it."""
+        token = secrets.token_urlsafe(32)
+        expires_at = self._clock.now().timestamp() + self._config.token_seconds
+        with self._lock:
+            ordinal = len(self._grants) + 1
+            grant = Grant(ordinal, client_id, tuple(scopes), expires_at, sign_in, patient_id)
+            self._grants[token] = grant
         return {
-            "access_token": self._remember(client_id, scopes),
+            "access_token": token,
             "token_type": "bearer",
             "expires_in": self._config.token_seconds,
             "scope": " ".join(scopes),
         }
+
+    def authenticate(
+        self, form: Mapping[str, str], authorization: str | None, token_url: str
+    ) -> str:
+        """Who asks: the client by its secret or key, or the app, which has neither.
+
+        Raises:
+            TokenRefusalError: it is nobody we know.
+        """
+        if form.get("client_assertion_type") == ASSERTION_TYPE:
+            return self._by_assertion(form.get("client_assertion", ""), token_url)
+        if authorization:
+            return self._by_secret(*_basic(authorization))
+        if form.get("client_id") == self._config.app_client_id:
+            return self._config.app_client_id
+        return self._by_secret(form.get("client_id", ""), form.get("client_secret", ""))
 
     def grant_of(self, authorization: str | None) -> Grant | None:
         """The grant behind an Authorization header, expired or not."""
@@ -106,13 +155,11 @@ class TokenDesk:
         with self._lock:
             self._grants.pop((authorization or "").partition(" ")[2].strip(), None)
 
-    def _remember(self, client_id: str, scopes: list[str]) -> str:
-        token = secrets.token_urlsafe(32)
-        expires_at = self._clock.now().timestamp() + self._config.token_seconds
+    def forget_sign_in(self, sign_in: str) -> None:
+        """Know the tokens of a sign-in no longer."""
         with self._lock:
-            ordinal = len(self._grants) + 1
-            self._grants[token] = Grant(ordinal, client_id, tuple(scopes), expires_at)
-        return token
+            kept = {t: grant for t, grant in self._grants.items() if grant.sign_in != sign_in}
+            self._grants = kept
 
     def _grantable(self, asked: str) -> list[str]:
         scopes = list(dict.fromkeys(asked.split()))
@@ -122,15 +169,6 @@ class TokenDesk:
         if not scopes:
             raise TokenRefusalError("invalid_scope", "ask for at least one scope")
         return scopes
-
-    def _authenticate(
-        self, form: Mapping[str, str], authorization: str | None, token_url: str
-    ) -> str:
-        if form.get("client_assertion_type") == ASSERTION_TYPE:
-            return self._by_assertion(form.get("client_assertion", ""), token_url)
-        if authorization:
-            return self._by_secret(*_basic(authorization))
-        return self._by_secret(form.get("client_id", ""), form.get("client_secret", ""))
 
     def _by_secret(self, client_id: str, secret: str) -> str:
         right_id = hmac.compare_digest(client_id.encode(), self._config.client_id.encode())
@@ -177,6 +215,11 @@ class TokenDesk:
             if jti in self._seen_jti:
                 raise TokenRefusalError("invalid_client", "bad assertion: jti was used before")
             self._seen_jti[jti] = expiry
+
+
+def scopes_of(context: str, resource_types: Iterable[str]) -> list[str]:
+    """Every scope to read these types, in every spelling."""
+    return [f"{context}/{name}.{suffix}" for name in resource_types for suffix in SCOPE_SUFFIXES]
 
 
 def _basic(authorization: str) -> tuple[str, str]:

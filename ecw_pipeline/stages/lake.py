@@ -77,6 +77,19 @@ class Lake:
         """
         return [connect(one) for one in self.settings.connections()]
 
+    def chosen_connection(self, connection_id: str) -> Connection:
+        """The connection of that id; without one, the only one there is.
+
+        Raises:
+            ConfigurationError: there is none of that id, or several and none is named.
+        """
+        names = [one.connection_id for one in self.settings.connections()]
+        if not connection_id and len(names) > 1:
+            raise ConfigurationError(
+                "there are several connections", f"choose: --connection {' or '.join(names)}"
+            )
+        return self.connection(connection_id or names[0])
+
     def connection(self, connection_id: str) -> Connection:
         """One connection.
 

@@ -7,7 +7,7 @@ import pytest
 
 from ecw_pipeline.errors import ConfigurationError
 from ecw_pipeline.fhir_client.providers import PROVIDERS, Connection
-from ecw_pipeline.fhir_client.scopes import allows, candidates, not_granted
+from ecw_pipeline.fhir_client.scopes import PATIENT, allows, candidates, not_granted
 from ecw_pipeline_tests.builders import connection
 
 
@@ -28,6 +28,13 @@ def test_a_server_without_a_wildcard_is_asked_for_all_it_names() -> None:
     supported = ("patient/Task.read", "system/Patient.read", "system/Task.r")
 
     assert first(wanting(), *supported) == "system/Patient.read system/Task.r"
+
+
+def test_a_person_is_asked_for_patient_scopes_as_the_server_spells_them() -> None:
+    supported = ("system/Patient.read", "patient/Patient.rs", "patient/Task.r", "launch/patient")
+    one = wanting("Patient", "Task", level="group", group_id="g1")
+
+    assert candidates(one, supported, PATIENT) == [("patient/Patient.rs",), ("patient/Task.r",)]
 
 
 @pytest.mark.parametrize("suffix", ["read", "rs", "r"])
@@ -85,6 +92,8 @@ def test_the_live_service_spells_some_types_in_its_own_way() -> None:
         ("system/Patient.write", False),
         ("system/Patient.cud", False),
         ("system/Task.read", False),
+        ("launch/patient patient/Patient.rs", True),
+        ("user/Task.read offline_access", False),
     ],
 )
 def test_a_grant_lets_us_read_what_it_names(granted: str, is_allowed: bool) -> None:
