@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import httpx
@@ -61,6 +62,9 @@ def start_exports(
         EcwError: the server cannot be reached, or refuses.
     """
     ledger = lake.ledger
+    if patient := lake.signed_in_patient(connection):
+        only = replace(wish.restriction, patient_ids=wish.restriction.patient_ids or (patient,))
+        wish = replace(wish, restriction=only)
     with _only_one(lake, connection.connection_id):
         running = [e for e in ledger.exports(connection.connection_id) if e.is_open]
         if running:

@@ -14,7 +14,7 @@ from ecw_pipeline.errors import ConfigurationError
 from ecw_pipeline.fhir_client.providers import Connection, connect
 from ecw_pipeline.fhir_client.session import open_session
 from ecw_pipeline.fhir_client.tracing import trace_requests
-from ecw_pipeline.files import PRIVATE_FILE_MODE, machine_errors, private_folder
+from ecw_pipeline.files import PRIVATE_FILE_MODE, machine_errors, private_folder, read_json
 from ecw_pipeline.layout import DataFolder
 from ecw_pipeline.ledger import Ledger
 from ecw_pipeline.marts.catalog import Mart, built_in_marts
@@ -106,9 +106,22 @@ class Lake:
 
     @contextmanager
     def client(self, connection_id: str) -> Iterator[BulkExportClient]:
-        """A Bulk Data client of one connection."""
-        with open_session(self.connection(connection_id), self.folder, self.clock) as session:
+        """A Bulk Data client of one connection; a patient who signed in asks by search."""
+        one = self.connection(connection_id)
+        as_user = bool(self.signed_in_patient(one))
+        with open_session(one, self.folder, self.clock, as_user=as_user) as session:
             yield BulkExportClient(session)
+
+    def signed_in_patient(self, connection: Connection) -> str:
+        """The patient that whoever signed in chose, where a connection is read by search.
+
+        What they may see is of that patient alone: it says nothing of others (law 4). Whoever
+        chose none is for `ecw search` alone, as nobody knows what they may see.
+        """
+        path = self.folder.sign_in(connection.connection_id)
+        if connection.level != "search" or not path.exists():
+            return ""
+        return str(read_json(path).get("patient_id") or "")
 
     @contextmanager
     def only_one(self, what: str) -> Iterator[None]:

@@ -483,10 +483,14 @@ def test_all_faults_at_once_do_not_break_the_server_itself(
         for name, fault in FAULTS.items()
     }
     with visiting(quick(patients=2), {"seed": seed, **faults}) as someone:
-        texts = [reply.text for _ in range(15) for reply in wander(someone)]
-        struck = someone.stats()["by_fault"]
+        texts: list[str] = []
+        for _ in range(100):  # which faults strike soon, only chance knows
+            texts += [reply.text for reply in wander(someone)]
+            if len(someone.stats()["by_fault"]) > 25 and len(texts) > 100:
+                break
+        else:
+            pytest.fail(f"struck in vain: {someone.stats()['by_fault']}")
 
-    assert len(struck) > 25
     assert [text for text in texts if text.startswith("Internal Server Error")] == []
     assert caplog.messages == []
 

@@ -12,9 +12,13 @@ from ecw_pipeline.bulk_export.limits import Limits
 from ecw_pipeline.doctor import examine
 from ecw_pipeline.errors import EcwError
 from ecw_pipeline.fhir.restriction import Restriction
+from ecw_pipeline.fhir_client.session import open_session
+from ecw_pipeline.fhir_client.sign_in import sign_in
 from ecw_pipeline.stages import landing
 from ecw_pipeline.stages.plans import Wish
+from ecw_pipeline_tests.fhir_client.test_sign_in import free_uri
 from ecw_pipeline_tests.odd_server import raw
+from ecw_pipeline_tests.person import go
 from ecw_pipeline_tests.stages.practice import Practice, practice
 from ecw_pipeline_tests.stages.proxy import status
 
@@ -117,6 +121,30 @@ def test_without_a_group_a_server_that_wants_a_patient_is_told_of(one: Practice)
 
     assert set(failed) == {t.resource_type for t in one.lake.ledger.types(exports[0].export_id)}
     assert "wants every search to name a patient" in failed["Observation"]
+
+
+def test_a_patient_who_signed_in_is_read_as_such(one: Practice) -> None:
+    one.set("ECLINICALWORKS_REDIRECT_URI", free_uri())
+    one.set("ECW_RESOURCE_TYPES", "Patient,Observation")
+    (connection,) = one.lake.connections()
+    ann = one.site.truth("Patient")[1]["id"]
+    with (
+        open_session(connection, one.lake.folder, one.clock) as session,
+        sign_in(session, one.lake.folder.sign_in(connection.connection_id)) as waiting,
+    ):
+        assert go(waiting.url, patient=ann).status_code == 200
+        waiting.finish(10)
+
+    (export,) = one.pull()
+
+    assert export.restriction.patient_ids == (ann,)
+    assert one.rows("SELECT patient_id FROM core.patient") == [(ann,)]
+    assert one.rows("SELECT DISTINCT patient_id FROM core.observation") == [(ann,)]
+    asked = [search for search in _searches(one) if search.startswith(("Patient?", "Observation?"))]
+    assert len(asked) >= 2
+    assert [search for search in asked if f"={ann}" not in search] == []
+    (again,) = one.arrive(TUESDAY)
+    assert again.since is None  # of the others nothing is known
 
 
 def test_patients_and_filters_narrow_the_searches(one: Practice) -> None:
