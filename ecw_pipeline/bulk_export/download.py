@@ -139,7 +139,9 @@ def _require_body(reply: httpx.Response, part: Partial) -> None:
             "the server has no rest of a file that broke off",
             "run again: the file is fetched from its beginning",
         )
-    if reply.status_code == httpx.codes.UNAUTHORIZED and reply.history:
+    # The history also holds a refusal that a fresh token was fetched for.
+    was_sent_on = any(earlier.has_redirect_location for earlier in reply.history)
+    if reply.status_code == httpx.codes.UNAUTHORIZED and was_sent_on:
         raise ProtocolError(
             f"{reply.url.host}, where the server sends us for a file, wants a token",
             "none was sent to it; ask the provider's support",

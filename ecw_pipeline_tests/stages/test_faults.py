@@ -197,7 +197,7 @@ CASES = [
     Case("error_status", {"on": "file", "times": 3}),
     Case("html_401", {"on": "kickoff"}, ("refused: HTTP 401",), lands=False, started=0),
     Case("html_401", {"on": "status", "times": 2}),
-    Case("html_401", {"on": "file", "times": 2}, ("wants a token",), tries=2),
+    Case("html_401", {"on": "file", "times": 2}, ("answered 401 instead",), tries=2),
     Case("expired_token"),
     Case("expired_token", {"on": "status"}),
     Case("expired_token", {"on": "file"}),
