@@ -135,7 +135,9 @@ def _write_all(
     step: Step,
 ) -> list[Unloaded]:
     known = connection.execute(
-        "SELECT schema_name, table_name, coalesce(comment, '') FROM duckdb_tables()"
+        "SELECT schema_name, table_name, coalesce(comment, '') FROM"
+        " (SELECT schema_name, table_name, comment FROM duckdb_tables() UNION ALL"
+        " SELECT schema_name, view_name, comment FROM duckdb_views())"
         " WHERE list_contains($schemas, schema_name) ORDER BY ALL",
         {"schemas": [*SCHEMAS, _NAMED_ONLY]},
     ).fetchall()

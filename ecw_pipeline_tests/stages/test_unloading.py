@@ -53,7 +53,7 @@ def test_every_table_has_its_rows(pulled: Practice, tmp_path: Path) -> None:
         "SELECT schema_name || '.' || table_name FROM duckdb_tables()"
         " WHERE schema_name IN ('core', 'history', 'marts')"
     )
-    assert names == {name for (name,) in published}
+    assert names == {name for (name,) in published} | {"core.attachment"}  # which is a view
     for one in contents:
         name, file = f"{one['schema']}.{one['table']}", target / one["file"]
         rows = duckdb.sql(f"FROM '{file}' ORDER BY ALL").fetchall()
