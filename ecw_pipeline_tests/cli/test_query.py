@@ -103,6 +103,6 @@ def _ending(child: int, terminal: int) -> int:
         try:
             if select.select([terminal], [], [], 0.1)[0]:
                 os.read(terminal, 4096)
-        except OSError:  # its side is closed: it is ending, and there is nothing more to wait for here
+        except OSError:  # its side is closed: it is ending
             time.sleep(0.05)
     raise AssertionError("it did not end")
