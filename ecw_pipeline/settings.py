@@ -82,6 +82,7 @@ class ConnectionSettings(BaseModel):
     jwks_url: str = ""
     level: ExportLevel | None = None
     group_id: str = ""
+    export_parameters: str = ""
     resource_types: tuple[str, ...] = ()
     scopes: str = ""
     redirect_uri: str = ""
@@ -119,6 +120,7 @@ class Settings(BaseSettings):
     jwks_url: str = Field("", validation_alias="ECW_JWKS_URL")
     level: ExportLevel | None = Field(None, validation_alias="ECW_EXPORT_LEVEL")
     group_id: str = Field("", validation_alias="ECW_GROUP_ID")
+    export_parameters: str = Field("", validation_alias="ECW_EXPORT_PARAMETERS")
     scopes: str = Field("", validation_alias="ECW_SCOPES")
     login_scopes: str = Field("", validation_alias="ECW_LOGIN_SCOPES")
     resource_types: Annotated[tuple[str, ...], NoDecode] = Field(

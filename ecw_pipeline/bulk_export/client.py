@@ -12,7 +12,7 @@ import httpx
 from ecw_pipeline.bulk_export import download, searching
 from ecw_pipeline.bulk_export.limits import Limits
 from ecw_pipeline.bulk_export.messages import ExportRequest, Reply, joined_pages, next_page
-from ecw_pipeline.bulk_export.protocol import ExportState, InProgress, Requested, next_state
+from ecw_pipeline.bulk_export.protocol import ExportState, Failed, InProgress, Requested, next_state
 from ecw_pipeline.errors import ProtocolError, TemporaryError
 from ecw_pipeline.fhir.resource_types import is_type_name
 from ecw_pipeline.fhir_client.rate_headers import retry_after_seconds
@@ -91,12 +91,13 @@ class BulkExportClient:
         url = f"{self._session.connection.base_url}/{request.path()}"
         headers = {"Accept": FHIR_JSON, "Prefer": "respond-async"}
         is_posted = bool(request.restriction.patient_ids)
+        further = self._session.connection.export_parameters
         with network_errors(url):
             reply = self._session.http.request(
                 "POST" if is_posted else "GET",
                 url,
-                params=None if is_posted else request.query(),
-                content=json.dumps(request.body()) if is_posted else None,
+                params=None if is_posted else [*request.query().items(), *further],
+                content=json.dumps(request.body(further)) if is_posted else None,
                 headers=headers | ({"Content-Type": FHIR_JSON} if is_posted else {}),
                 auth=self._session.auth,
                 extensions=ONCE,
@@ -107,7 +108,11 @@ class BulkExportClient:
                 "run again: the export is looked after as uncertain",
             )
         optional = tuple(name for name in ("_since", "_type") if name in request.query())
-        return next_state(Requested(url, optional), self._read(reply))
+        state = next_state(Requested(url, optional), self._read(reply))
+        if isinstance(state, Failed) and further:
+            names = ", ".join(name for name, _ in further)
+            return Failed(f"{state.reason}; ECW_EXPORT_PARAMETERS adds {names}")
+        return state
 
     def poll(self, waiting: InProgress) -> ExportState:
         """Ask once how far the export is.

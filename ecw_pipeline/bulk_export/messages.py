@@ -1,7 +1,7 @@
 """What goes over the wire in a Bulk Data export, as values. Sending is `client.py`'s."""
 
 import html
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -54,8 +54,8 @@ class ExportRequest:
             asked["_typeFilter"] = ",".join(self.restriction.type_filters)
         return asked
 
-    def body(self) -> dict[str, Any]:
-        """The same as a FHIR Parameters resource, for a POST.
+    def body(self, further: Iterable[tuple[str, str]] = ()) -> dict[str, Any]:
+        """The same, and ``further`` parameters, as a FHIR Parameters resource, for a POST.
 
         Source: Bulk Data Access, "Query Parameters": a POST repeats a parameter for each value.
         """
@@ -67,6 +67,7 @@ class ExportRequest:
                 ("patient", {"valueReference": {"reference": f"Patient/{one}"}})
                 for one in self.restriction.patient_ids
             ),
+            *((name, {"valueString": text}) for name, text in further),
         ]
         return {
             "resourceType": "Parameters",

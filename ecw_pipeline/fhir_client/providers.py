@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Literal
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import SecretStr
 
@@ -46,7 +46,11 @@ class Provider:
 
 @dataclass(frozen=True)
 class Connection:
-    """One practice, ready to be spoken to."""
+    """One practice, ready to be spoken to.
+
+    Args:
+        export_parameters: names and values that go with every kick-off as they are.
+    """
 
     connection_id: str
     provider: Provider
@@ -60,6 +64,7 @@ class Connection:
     jwks_url: str
     level: ExportLevel
     group_id: str
+    export_parameters: tuple[tuple[str, str], ...]
     resource_types: tuple[str, ...]
     scopes: str
     redirect_uri: str
@@ -69,6 +74,12 @@ class Connection:
 
 
 SECOND, MINUTE, DAY = 1, 60, 86_400
+
+# What each export decides for itself; `_elements` and `_until` would bring parts of resources and
+# of time that watermarks take for the whole.
+_OWN_PARAMETERS = frozenset(
+    {"_type", "_since", "_until", "_typeFilter", "_elements", "patient", "organizeOutputBy"}
+)
 
 # 7 a second and 14 in any 2 s, and 100,000 a day: the service's published limits.
 # 250 a wall-clock minute: what the live service counts, and the one that binds in long exports.
@@ -148,6 +159,7 @@ def connect(settings: ConnectionSettings) -> Connection:
         jwks_url=settings.jwks_url,
         level=level,
         group_id=settings.group_id,
+        export_parameters=_export_parameters(settings.export_parameters),
         resource_types=settings.resource_types,
         scopes=settings.scopes,
         redirect_uri=settings.redirect_uri,
@@ -183,6 +195,23 @@ def _require(settings: ConnectionSettings, level: ExportLevel, auth_kind: AuthKi
             f"connection {name!r} lacks {', '.join(missing)}",
             "set it in the environment or .env (README, Configuration), or try `ecw demo` first",
         )
+
+
+def _export_parameters(text: str) -> tuple[tuple[str, str], ...]:
+    """Read ``_outputFormat=application/fhir+ndjson&…``; a plus is a plus, as people write it."""
+    try:
+        parameters = parse_qsl(text.replace("+", "%2B"), strict_parsing=bool(text))
+    except ValueError:
+        raise ConfigurationError(
+            f"ECW_EXPORT_PARAMETERS is no query string: {text!r}",
+            "write it like _outputFormat=ndjson&includeAssociatedData=LatestProvenanceResources",
+        ) from None
+    if own := sorted(_OWN_PARAMETERS & {name for name, _ in parameters}):
+        raise ConfigurationError(
+            f"ECW_EXPORT_PARAMETERS may not say {', '.join(own)}: each export decides that itself",
+            "leave it out; see `ecw export --help` for exports of a part",
+        )
+    return tuple(parameters)
 
 
 def is_loopback(host: str | None) -> bool:

@@ -25,6 +25,7 @@ from ecw_pipeline.bulk_export.protocol import (
 from ecw_pipeline.clock import ManualClock
 from ecw_pipeline.errors import ProtocolError, TemporaryError
 from ecw_pipeline.fhir.resource_types import BRIEF_TYPES
+from ecw_pipeline.fhir.restriction import Restriction
 from ecw_pipeline.fhir_client.session import open_session
 from ecw_pipeline.layout import DataFolder
 from ecw_pipeline.sandbox.server import RunningSandbox, SandboxConfig, Window, running_sandbox
@@ -85,6 +86,24 @@ def test_since_asks_for_less(sandbox: RunningSandbox, tmp_path: Path) -> None:
         second = finished(client, client.kick_off(since)).manifest
 
     assert [file for file in second.files if file.count] == []
+
+
+@pytest.mark.parametrize("patients", [(), ("patient-1",)])
+def test_what_is_configured_goes_with_every_kick_off(
+    sandbox: RunningSandbox, tmp_path: Path, patients: tuple[str, ...]
+) -> None:
+    """By query and by body: the sandbox refuses each parameter that it does not know."""
+    request = replace(EVERYTHING, level="patient", restriction=Restriction((), patients))
+    for text, refused in (
+        ("_outputFormat=application/fhir+ndjson", ""),
+        ("_outputFormat=text/csv", "ECW_EXPORT_PARAMETERS adds _outputFormat"),
+        ("_outputFormat=ndjson&somethingElse=1", "adds _outputFormat, somethingElse"),
+    ):
+        folder = tmp_path / text.replace("/", "-")
+        with client_of(sandbox.base_url, folder, export_parameters=text) as client:
+            state = client.kick_off(request)
+        assert isinstance(state, Failed if refused else InProgress), state
+        assert refused in getattr(state, "reason", "")
 
 
 def test_a_cancelled_export_is_unknown_afterwards(sandbox: RunningSandbox, tmp_path: Path) -> None:

@@ -53,6 +53,20 @@ def test_settings_win_over_the_preset() -> None:
     assert made.windows == (Window(3, 1),)
 
 
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("_outputFormat", "no query string"),
+        ("_outputFormat=ndjson&_since=2026-01-01", "may not say _since"),
+        ("_elements=id&_type=Patient", "may not say _elements, _type"),
+    ],
+)
+def test_export_parameters_that_an_export_decides_itself_are_refused(
+    text: str, complaint: str
+) -> None:
+    assert complaint in refusal(export_parameters=text)
+
+
 def test_the_brief_windows_are_those_of_the_brief() -> None:
     assert list(BRIEF_WINDOWS) == [
         Window(7, 1),
