@@ -9,7 +9,7 @@ import json
 from ecw_pipeline.ledger_rows import Export, ExportFile
 from ecw_pipeline.stages.lake import Lake
 from ecw_pipeline.stages.landing import counts_of, paths_of
-from ecw_pipeline.stages.outcomes import SEVERE, issues
+from ecw_pipeline.stages.outcomes import tells_of_errors
 
 
 def is_complete(lake: Lake, export: Export, resource_type: str) -> bool:
@@ -36,9 +36,7 @@ def is_complete(lake: Lake, export: Export, resource_type: str) -> bool:
 def _hides_resources(lake: Lake, export: Export, file: ExportFile) -> bool:
     """Whether a file tells of resources that exist, but not of which."""
     if file.kind == "error":
-        return file.state == "landed" and any(
-            issue.get("severity") in SEVERE for issue in issues(lake, export, file)
-        )
+        return file.state == "landed" and tells_of_errors(lake, export, file)
     if not file.lines_quarantined:
         return False
     with paths_of(lake, export, file).quarantine.open(encoding="utf-8") as lines:

@@ -25,6 +25,25 @@ def issues_by_severity(lake: Lake, export: Export) -> dict[str, int]:
     return {severity: counted[severity] for severity in _SEVERITIES if counted[severity]}
 
 
+def tells_of_errors(lake: Lake, export: Export, file: ExportFile) -> bool:
+    """Whether a landed outcome file says that something of its export could not be written."""
+    return any(issue.get("severity") in SEVERE for issue in issues(lake, export, file))
+
+
+def is_in_doubt(lake: Lake, export: Export, resource_type: str) -> bool:
+    """Whether a type without a file may have had news that the server failed to write.
+
+    Which resources an error is about is in its free text, if anywhere.
+    """
+    files = lake.ledger.files(export.export_id)
+    if any(one.kind == "output" and one.resource_type == resource_type for one in files):
+        return False
+    return any(
+        one.kind == "error" and (one.state != "landed" or tells_of_errors(lake, export, one))
+        for one in files
+    )
+
+
 def issues(lake: Lake, export: Export, file: ExportFile) -> Iterator[dict[str, Any]]:
     """The issues in one outcome file; a line that is no OperationOutcome is taken for the worst."""
     path = lake.folder.export(export.connection_id, export.export_id) / file.path

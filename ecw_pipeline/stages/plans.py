@@ -15,6 +15,7 @@ from ecw_pipeline.fhir_client.providers import Connection
 from ecw_pipeline.ledger import Ledger
 from ecw_pipeline.ledger_rows import Export
 from ecw_pipeline.stages.lake import Lake
+from ecw_pipeline.stages.outcomes import is_in_doubt
 
 
 @dataclass(frozen=True)
@@ -50,21 +51,23 @@ def plans_for(
     if wish.restriction and wish.since is None:
         return [ExportPlan(tuple(types), None)]
     anew = types if wish.is_full else _types_to_reconcile(lake, connection)
-    return plan_exports(types, landed_types(lake.ledger, connection), anew=anew, since=wish.since)
+    return plan_exports(types, landed_types(lake, connection), anew=anew, since=wish.since)
 
 
-def landed_types(ledger: Ledger, connection: Connection) -> list[LandedType]:
+def landed_types(lake: Lake, connection: Connection) -> list[LandedType]:
     """What has landed of a connection at its present level and group.
 
     An export that is still landing does not count: nothing of it is loaded before all of it is.
+    Nor does a type without a file beside errors: it is asked for again from where it was known.
     """
-    landed = []
+    ledger, landed = lake.ledger, []
     for export in _exports_of(ledger, connection):
         if export.has_arrived and not is_on_its_way(ledger, export):
             landed += [
                 LandedType(one.resource_type, export.since, export.known_at)
                 for one in ledger.types(export.export_id)
                 if one.state in ("landed", "loaded")
+                and not is_in_doubt(lake, export, one.resource_type)
             ]
     return landed
 

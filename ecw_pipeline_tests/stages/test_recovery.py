@@ -83,7 +83,7 @@ def test_an_export_that_is_still_landing_moves_no_watermark(one: Practice) -> No
     lake = one.lake
     lake.ledger.mark_type(export.export_id, "Practitioner", "landed")
 
-    assert landed_types(lake.ledger, lake.connection(export.connection_id)) == []
+    assert landed_types(lake, lake.connection(export.connection_id)) == []
 
 
 def test_a_working_warehouse_that_was_deleted_is_built_anew_from_landing(one: Practice) -> None:
@@ -280,3 +280,28 @@ def test_a_folder_of_views_that_is_not_there_is_told_before_anything_is_asked(
 
     assert one.proxy.arrivals == []
     assert not (one.site.data / "state").exists()
+
+
+def test_a_type_without_a_file_beside_errors_is_asked_for_again_from_where_it_was(
+    tmp_path: Path,
+) -> None:
+    """Its news may be what the server failed to write."""
+    data = small_data(tmp_path / "lines")
+    write_lines(data, "Task")
+    with practice(tmp_path, data=data) as one:
+        one.site.sandbox.faults.replace({"error_only": {"keeps_output": True}})
+        (first,) = one.pull()
+        assert _types_known(one) == ["Patient", "Practitioner"]
+
+        one.site.sandbox.faults.replace({})
+        asked = one.ask(NEXT_DAY)
+
+    assert {(export.resource_types, export.since) for export in asked} == {
+        (("Task",), None),
+        (("Patient", "Practitioner"), first.transaction_time),
+    }
+
+
+def _types_known(one: Practice) -> list[str]:
+    lake = one.lake
+    return [known.resource_type for known in landed_types(lake, lake.connections()[0])]
