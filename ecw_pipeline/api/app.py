@@ -25,7 +25,7 @@ from ecw_pipeline.errors import (
     ProtocolError,
     TemporaryError,
 )
-from ecw_pipeline.stages.exports import ExportUnderWayError
+from ecw_pipeline.stages.exports import ExportUnderWayError, NotUnderWayError
 from ecw_pipeline.stages.lake import Lake
 
 LARGEST_BODY_BYTES = 1 << 20
@@ -35,6 +35,7 @@ _SYNCS_AT_A_TIME = 4
 _ANSWERS: tuple[tuple[type[EcwError], int, str], ...] = (
     (jobs.UnknownError, 404, "NOT_FOUND"),
     (ExportUnderWayError, 409, "EXPORT_UNDER_WAY"),
+    (NotUnderWayError, 409, "NOT_UNDER_WAY"),
     (ConfigurationError, 400, "BAD_REQUEST"),
     (TemporaryError, 503, "SERVER_UNAVAILABLE"),
     (ProtocolError, 502, "SERVER_REFUSED"),

@@ -93,7 +93,7 @@ def cancel(lake: Lake, export_id: str) -> Job:
 
     Raises:
         UnknownError: there is none of that id.
-        ConfigurationError: it is not under way.
+        NotUnderWayError: it has ended.
     """
     known_export(lake, export_id)
     return job_of(lake, exports.cancel_export(lake, export_id))

@@ -75,7 +75,8 @@ def _path(name: str, schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _query(name: str, *, required: bool) -> dict[str, Any]:
-    return {"name": name, "in": "query", "required": required, "schema": {"type": "string"}}
+    schema = {"type": "string", "minLength": 1}
+    return {"name": name, "in": "query", "required": required, "schema": schema}
 
 
 def _operation(

@@ -10,12 +10,13 @@ from pydantic import (
     ConfigDict,
     Field,
     StringConstraints,
+    WithJsonSchema,
     model_validator,
 )
 
 from ecw_pipeline.errors import BadDataError
 from ecw_pipeline.fhir.instants import parse_instant
-from ecw_pipeline.fhir.structure import is_resource
+from ecw_pipeline.fhir.structure import is_resource, resource_types
 
 ExportType = Literal["Patient", "Group", "System"]
 JobStatus = Literal["IN_PROGRESS", "COMPLETED", "FAILED"]
@@ -35,8 +36,17 @@ def _instant(text: str) -> str:
     return text
 
 
-ResourceType = Annotated[str, AfterValidator(_known_type)]
-Instant = Annotated[str, AfterValidator(_instant), Field(examples=["2026-01-31T12:00:00Z"])]
+ResourceType = Annotated[
+    str,
+    AfterValidator(_known_type),
+    WithJsonSchema({"type": "string", "enum": list(resource_types())}),
+]
+ConnectionId = Annotated[str, StringConstraints(min_length=1)]
+Instant = Annotated[
+    str,
+    AfterValidator(_instant),
+    Field(examples=["2026-01-31T12:00:00Z"], json_schema_extra={"format": "date-time"}),
+]
 FhirId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9\-.]{1,64}$")]
 
 
@@ -47,7 +57,7 @@ class _Strict(BaseModel):
 class BulkExportBody(_Strict):
     """An export to ask for; without ``since`` of everything, without types of all there are."""
 
-    connectionId: str  # noqa: N815  the names are the brief's
+    connectionId: ConnectionId  # noqa: N815  the names are the brief's
     exportType: ExportType | None = None  # noqa: N815
     groupId: FhirId | None = None  # noqa: N815
     resourceTypes: list[ResourceType] = []  # noqa: N815
@@ -63,7 +73,7 @@ class BulkExportBody(_Strict):
 class EnhancedSyncBody(_Strict):
     """A sync of the brief's types; without ``since`` of what changed since the last one."""
 
-    connectionId: str  # noqa: N815
+    connectionId: ConnectionId  # noqa: N815
     includeStandard: bool = True  # noqa: N815
     includeEnhanced: bool = True  # noqa: N815
     resourceTypes: list[ResourceType] = []  # noqa: N815

@@ -38,6 +38,10 @@ UNREACHABLE_WAIT_SECONDS = 60.0
 WAIT_FOR_OTHERS_SECONDS = 900.0
 
 
+class NotUnderWayError(ConfigurationError):
+    """An export cannot be cancelled any more."""
+
+
 class ExportUnderWayError(TemporaryError):
     """There is never a second export while one runs."""
 
@@ -198,13 +202,13 @@ def cancel_export(lake: Lake, export_id: str) -> Export:
     """End an export that is under way, at the server and here.
 
     Raises:
-        ConfigurationError: it is not under way any more.
+        NotUnderWayError: it has ended.
         TemporaryError: the server cannot be reached: nothing is ended.
     """
     with _only_one(lake, lake.ledger.export(export_id).connection_id):
         export = lake.ledger.export(export_id)
         if not export.is_open:
-            raise ConfigurationError(
+            raise NotUnderWayError(
                 f"export {export_id} is not under way: it is {export.state}", "ecw status"
             )
         if export.status_url:

@@ -1,15 +1,19 @@
 """Exports over HTTP: the brief's requests and replies, one by one."""
 
+import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from ecw_pipeline.api.jobs import BASE, JOBS_URL
 from ecw_pipeline_tests.api.harness import CONNECTION, Caller, calling
+from ecw_pipeline_tests.soak import tries
 from ecw_pipeline_tests.stages.proxy import status
 
 
@@ -76,6 +80,32 @@ def test_many_who_ask_at_once_get_one_export(slow: Caller) -> None:
     assert len(_started(slow)) == 1
 
 
+@pytest.mark.soak
+def test_fifty_clients_at_once_are_all_answered(slow: Caller) -> None:
+    """They ask for the same, after it, for the list and for what there is, for seconds on end."""
+    url, end = str(slow.http.base_url), time.monotonic() + tries(usually=5, in_soak=60)
+
+    def ask(number: int) -> list[float]:
+        took = []
+        with httpx.Client(base_url=url, timeout=60) as http:
+            mine = replace(slow, http=http)
+            while time.monotonic() < end:
+                began = time.perf_counter()
+                job = mine.data(mine.export(resourceTypes=["Patient"]), 202)
+                assert mine.data(mine.get(job["statusUrl"]))["status"] == "IN_PROGRESS"
+                assert len(mine.data(mine.get(JOBS_URL))) == 1, number
+                took.append((time.perf_counter() - began) / 3)
+        return took
+
+    with ThreadPoolExecutor(50) as pool:
+        seconds = sorted(second for one in pool.map(ask, range(50)) for second in one)
+
+    assert len(seconds) >= 50
+    assert len(_started(slow)) == 1
+    p99 = 1000 * seconds[int(0.99 * len(seconds))]
+    sys.stdout.write(f"{3 * len(seconds)} requests, p99 {p99:.0f} ms\n")  # for pytest -rP
+
+
 def test_one_that_brings_more_waits(slow: Caller) -> None:
     slow.data(slow.export(resourceTypes=["Patient"]), 202)
 
@@ -104,7 +134,7 @@ def test_an_export_can_be_cancelled_once(slow: Caller) -> None:
 
     assert (cancelled["status"], cancelled["errorMessage"]) == ("FAILED", "cancelled on request")
     assert slow.practice.proxy.arrived("DELETE ") == 1
-    assert slow.problem(slow.http.delete(job["statusUrl"]), 400)["code"] == "BAD_REQUEST"
+    assert slow.problem(slow.http.delete(job["statusUrl"]), 409)["code"] == "NOT_UNDER_WAY"
     assert slow.data(slow.export(), 202)["id"] != job["id"]
 
 
