@@ -25,7 +25,8 @@ from ecw_pipeline.stages.lake import Lake
 WAYS = {
     "bulk export": ("system", {}),
     "search, 200 a page": ("search", {}),
-    "search, patient by patient": ("search", {"narrow_searches": {}}),
+    "search, patient by patient": ("search", {"narrow_searches": {}, "no_batches": {}}),
+    "the same in batches": ("search", {"narrow_searches": {}}),
 }
 RESOURCES_PER_PATIENT = 20
 

@@ -22,7 +22,14 @@ from ecw_pipeline.bulk_export.partial import PLAIN
 from ecw_pipeline.bulk_export.protocol import Completed
 from ecw_pipeline.errors import BadDataError, ConfigurationError, ProtocolError, TemporaryError
 from ecw_pipeline.fhir.instants import format_instant
-from ecw_pipeline.fhir_client.search import SearchRefusedError, search, search_page
+from ecw_pipeline.fhir_client.search import (
+    SearchPage,
+    SearchRefusedError,
+    first_pages,
+    search,
+    search_page,
+    takes_batches,
+)
 from ecw_pipeline.fhir_client.session import FHIR_JSON, Session
 from ecw_pipeline.fhir_client.transport import network_errors, require_not_busy
 from ecw_pipeline.files import (
@@ -37,6 +44,7 @@ from ecw_pipeline.files import (
 )
 
 RESOURCES_PER_PAGE = 200
+SEARCHES_PER_BATCH = 20
 # A server's index may lag behind its resources: asking for a little more loses nothing.
 INDEX_LAG = timedelta(minutes=5)
 # How servers say that a search is too wide for them.
@@ -236,6 +244,7 @@ def _follow(session: Session, trail: _Trail, place: _Place, limits: Limits) -> N
     questions = trail.questions()
     if not questions:
         trail.write(place, [])
+    answers = _Answers(session, questions)
     seen: set[str] = set()
     while place.question < len(questions):
         url = place.page or questions[place.question]
@@ -245,7 +254,7 @@ def _follow(session: Session, trail: _Trail, place: _Place, limits: Limits) -> N
                 "ask the provider's support",
             )
         seen.add(url)
-        found, following = _page(session, trail, place, url)
+        found, following = answers.of(place) or _page(session, trail, place, url)
         size = trail.write(place, found)
         if size > limits.file_bytes:
             raise ProtocolError(
@@ -254,6 +263,30 @@ def _follow(session: Session, trail: _Trail, place: _Place, limits: Limits) -> N
             )
         place = _Place(place.question + (following is None), following, size)
         trail.remember(place)
+
+
+class _Answers:
+    """The first pages of questions that wait, asked together where the server takes batches.
+
+    Patient by patient a practice is thousands of questions, and each request counts.
+    """
+
+    def __init__(self, session: Session, questions: Sequence[str]) -> None:
+        self._session, self._questions = session, questions
+        self._known: dict[str, SearchPage] = {}
+        self._asked = 0  # the questions before that were in a batch: what it lacks was refused
+        self._asks = len(questions) > 2 and takes_batches(session)
+
+    def of(self, place: _Place) -> SearchPage | None:
+        """The page at a place; None where it is to be asked for alone."""
+        if place.page is not None or not self._asks:
+            return None
+        if place.question >= self._asked:
+            self._asked = place.question + SEARCHES_PER_BATCH
+            waiting = self._questions[place.question : self._asked]
+            self._known = first_pages(self._session, waiting)
+            self._asks = bool(self._known)
+        return self._known.get(self._questions[place.question])
 
 
 def _page(

@@ -3,7 +3,7 @@
 Source: FHIR R4, "Search", "Paging".
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from urllib.parse import urljoin
 
 import httpx
@@ -20,7 +20,8 @@ from ecw_pipeline.fhir_client.transport import (
 )
 
 _NOTHING = (b"", b"null")
-
+# What a page holds, and the address of the next.
+SearchPage = tuple[list[bytes], str | None]
 
 _REFUSALS = (
     httpx.codes.BAD_REQUEST,
@@ -46,9 +47,14 @@ class _How(msgspec.Struct):
     mode: str | None = None
 
 
+class _Status(msgspec.Struct):
+    status: str | None = None
+
+
 class _Entry(msgspec.Struct):
     resource: msgspec.Raw = msgspec.Raw()
     search: _How | None = None
+    response: _Status | None = None
 
 
 class _Link(msgspec.Struct):
@@ -92,13 +98,64 @@ def search(session: Session, query: str) -> Iterator[bytes]:
         yield from found
 
 
-def search_page(session: Session, url: str) -> tuple[list[bytes], str | None]:
+def search_page(session: Session, url: str) -> SearchPage:
     """What one page of a search holds, and the address of the next; see `search`.
 
     Raises:
         SearchRefusedError: the server does not take it.
     """
-    page = _page(session, url)
+    return _read(_page(session, url), url)
+
+
+def takes_batches(session: Session) -> bool:
+    """Whether the server says that it answers several requests in one.
+
+    Source: FHIR R4, CapabilityStatement.rest.interaction.
+    """
+    statement = session.get_json(f"{session.connection.base_url}/metadata")
+    rests = [rest for rest in statement.get("rest") or () if isinstance(rest, dict)]
+    interactions = [one for rest in rests for one in rest.get("interaction") or ()]
+    return any(isinstance(one, dict) and one.get("code") == "batch" for one in interactions)
+
+
+def first_pages(session: Session, urls: Sequence[str]) -> dict[str, SearchPage]:
+    """The first pages of several searches in one request, those that the server gave; see `search`.
+
+    What it refuses, alone or altogether, is to be asked for by itself: it then says why.
+
+    Source: FHIR R4, "batch/transaction": the answers stand in the order of the requests.
+    """
+    base_url = session.connection.base_url
+    requests = [{"method": "GET", "url": url.removeprefix(f"{base_url}/")} for url in urls]
+    asked = {
+        "resourceType": "Bundle",
+        "type": "batch",
+        "entry": [{"request": request} for request in requests],
+    }
+    require_safe_url(base_url)
+    with network_errors(base_url):
+        reply = session.http.post(
+            base_url,
+            content=msgspec.json.encode(asked),
+            headers={"Accept": FHIR_JSON, "Content-Type": FHIR_JSON},
+            auth=session.auth,
+            extensions=session.own_hosts | FILES_LANE,
+        )
+    require_not_busy(reply)
+    entries = _decoded(reply.content).entry or [] if reply.status_code == httpx.codes.OK else []
+    if len(entries) != len(urls):
+        return {}
+    answers = zip(urls, map(_answer, entries), strict=True)
+    return {url: _read(page, url) for url, page in answers if page.resourceType == "Bundle"}
+
+
+def _answer(entry: _Entry) -> _Page:
+    """What a batch holds for one search; an empty page where it was refused."""
+    status = (entry.response and entry.response.status) or ""
+    return _decoded(bytes(entry.resource)) if status.startswith("200") else _Page()
+
+
+def _read(page: _Page, url: str) -> SearchPage:
     found = [
         bytes(entry.resource)
         for entry in page.entry or ()
@@ -107,6 +164,14 @@ def search_page(session: Session, url: str) -> tuple[list[bytes], str | None]:
     ]
     following = next((one.url for one in page.link or () if one.relation == "next"), None)
     return found, urljoin(url, following) if following else None
+
+
+def _decoded(text: bytes) -> _Page:
+    """A Bundle; an empty page where the text is none."""
+    try:
+        return msgspec.json.decode(text, type=_Page)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return _Page()
 
 
 def _page(session: Session, url: str) -> _Page:
@@ -121,10 +186,7 @@ def _page(session: Session, url: str) -> _Page:
     require_not_busy(reply)
     if reply.status_code in _REFUSALS:
         raise SearchRefusedError(reply.status_code)
-    try:
-        page = msgspec.json.decode(reply.content, type=_Page)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        page = _Page()
+    page = _decoded(reply.content)
     if reply.status_code != httpx.codes.OK or page.resourceType != "Bundle":
         raise ProtocolError(
             f"the search was answered by HTTP {reply.status_code} without a Bundle",

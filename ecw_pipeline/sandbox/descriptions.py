@@ -65,6 +65,7 @@ def capability_statement(
                 "mode": "server",
                 "security": _security(server_url),
                 "resource": [_resource(name) for name in sorted(resource_types)],
+                "interaction": [{"code": "batch"}],
                 "operation": [_operation("export", "export")],
             }
         ],

@@ -258,6 +258,22 @@ def test_narrow_searches(hostile: Visitor, status: int) -> None:
     assert wide.json()["issue"][0]["code"] == "too-costly"
 
 
+def test_no_batches(hostile: Visitor) -> None:
+    search = {"request": {"method": "GET", "url": "Observation?_count=1"}}
+    batch = {"resourceType": "Bundle", "type": "batch", "entry": [search]}
+
+    def send(**changes: str) -> httpx.Response:
+        return hostile.http.post(hostile.base_url, json=batch | changes, headers=hostile.headers)
+
+    taken, odd = send(), send(type="transaction")
+    with suffering(hostile, {"no_batches": {}}):
+        refused = send()
+        alone = hostile.get("/Observation?_count=1")
+
+    assert [one.status_code for one in (taken, odd, refused, alone)] == [200, 400, 405, 200]
+    assert taken.json()["entry"][0]["resource"]["entry"] == alone.json()["entry"]
+
+
 @pytest.mark.parametrize(("announced", "expires_in"), [(True, 20), (False, None)])
 def test_token_lifetime(announced: bool, expires_in: int | None) -> None:
     clock = ManualClock(MONDAY)

@@ -70,12 +70,12 @@ def hung_up(_: httpx.Response) -> bytes:
 def cut(reply: httpx.Response) -> bytes:
     """Half of the body, then the connection breaks."""
     whole = forwarded(reply)
-    return whole[: len(whole) - len(_body(reply)) // 2]
+    return whole[: len(whole) - len(body_of(reply)) // 2]
 
 
 def damaged(reply: httpx.Response) -> bytes:
     """A gzip file of the announced length whose last bytes are wrong."""
-    packed = gzip.compress(_body(reply) if _is_plain(reply) else gzip.decompress(_body(reply)))
+    packed = gzip.compress(body_of(reply) if _is_plain(reply) else gzip.decompress(body_of(reply)))
     return raw(200, packed[:-12] + b"\0" * 12)
 
 
@@ -83,7 +83,8 @@ def _is_plain(reply: httpx.Response) -> bool:
     return str(reply.headers.get("content-encoding")) != "gzip"
 
 
-def _body(reply: httpx.Response) -> bytes:
+def body_of(reply: httpx.Response) -> bytes:
+    """What the server sent, as it went over the wire."""
     body: bytes = reply.extensions["ecw_body"]
     return body
 
@@ -91,8 +92,8 @@ def _body(reply: httpx.Response) -> bytes:
 def forwarded(reply: httpx.Response) -> bytes:
     dropped = ("connection", "transfer-encoding", "content-length")
     headers = {name: value for name, value in reply.headers.items() if name not in dropped}
-    start = head(reply.status_code, headers | {"content-length": str(len(_body(reply)))})
-    return start + _body(reply)
+    start = head(reply.status_code, headers | {"content-length": str(len(body_of(reply)))})
+    return start + body_of(reply)
 
 
 @contextmanager

@@ -6,8 +6,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
+from ecw_pipeline.bulk_export import searching
 from ecw_pipeline.bulk_export.limits import Limits
 from ecw_pipeline.doctor import examine
 from ecw_pipeline.errors import EcwError
@@ -20,7 +22,7 @@ from ecw_pipeline_tests.fhir_client.test_sign_in import free_uri
 from ecw_pipeline_tests.odd_server import raw
 from ecw_pipeline_tests.person import go
 from ecw_pipeline_tests.stages.practice import Practice, practice
-from ecw_pipeline_tests.stages.proxy import status
+from ecw_pipeline_tests.stages.proxy import Spoiler, body_of, status
 
 PROVENANCE = ("connection_id", "export_id", "source_file", "source_line")
 TUESDAY = "2026-01-06"
@@ -110,7 +112,76 @@ def test_a_server_that_wants_a_patient_is_asked_for_each(one: Practice, status: 
     lines = {t: landing.counts_of(one.lake, exports[0], t).lines_landed
              for t in ("Patient", "Observation")}  # fmt: skip
     assert lines == {"Patient": len(patients), "Observation": len(observations)}
-    assert sum("&patient=" in search for search in _searches(one)) == len(patients)
+    assert sum("=" + patients[0] in search for search in _searches(one)) == 0
+    assert _batches(one) == 2
+
+
+def _batches(one: Practice) -> int:
+    return sum(
+        arrival.startswith("POST ") and arrival.endswith("/r4") for arrival in one.proxy.arrivals
+    )
+
+
+def _no_interactions(reply: httpx.Response) -> bytes:
+    return raw(200, body_of(reply).replace(b'"interaction"', b'"other"'))
+
+
+def _second_refused(reply: httpx.Response) -> bytes:
+    """A batch of which one search was refused, though what it found is there."""
+    answered = json.loads(body_of(reply))
+    answered["entry"][1]["response"]["status"] = "429 Too Many Requests"
+    return raw(200, json.dumps(answered).encode())
+
+
+def _first_missing(reply: httpx.Response) -> bytes:
+    """Answers of which nobody knows what they answer."""
+    answered = json.loads(body_of(reply))
+    del answered["entry"][0]
+    return raw(200, json.dumps(answered).encode())
+
+
+@pytest.mark.parametrize(
+    ("part", "spoiler", "alone"),
+    [
+        ("/metadata", _no_interactions, 3),
+        ("POST /fhir/r4", status(405), 3),
+        ("POST /fhir/r4", _first_missing, 3),
+        ("POST /fhir/r4", lambda _: raw(200, b"<html>"), 3),
+        ("POST /fhir/r4", _second_refused, 1),
+    ],
+)
+def test_what_no_batch_answers_is_asked_for_alone(
+    one: Practice, part: str, spoiler: Spoiler, alone: int
+) -> None:
+    one.set("ECW_RESOURCE_TYPES", "Observation")
+    patients = tuple(resource["id"] for resource in one.site.truth("Patient"))
+    exports = one.arrive(wish=Wish(restriction=Restriction((), patients)))
+    one.proxy.spoil(part, spoiler)
+
+    assert one.land(*exports) == {}
+
+    count = landing.counts_of(one.lake, exports[0], "Observation").lines_landed
+    assert count == len(one.site.truth("Observation"))
+    assert sum("&patient=" in search for search in _searches(one)) == alone
+
+
+def test_the_pages_behind_a_batch_are_followed(
+    one: Practice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(searching, "RESOURCES_PER_PAGE", 7)
+    monkeypatch.setattr(searching, "SEARCHES_PER_BATCH", 2)
+    one.set("ECW_RESOURCE_TYPES", "Observation")
+    patients = tuple(resource["id"] for resource in one.site.truth("Patient"))
+    exports = one.arrive(wish=Wish(restriction=Restriction((), patients)))
+
+    assert one.land(*exports) == {}
+
+    found = [line for _, path in landing.screened_files(one.lake, exports[0], "Observation")
+             for line in path.read_text().splitlines()]  # fmt: skip
+    ids = [json.loads(line)["id"] for line in found]
+    assert sorted(ids) == sorted(r["id"] for r in one.site.truth("Observation"))
+    assert _batches(one) == 2
+    assert any("_offset=7" in search for search in _searches(one))
 
 
 def test_without_a_group_a_server_that_wants_a_patient_is_told_of(one: Practice) -> None:

@@ -6,7 +6,7 @@ from email.utils import format_datetime
 
 from starlette.responses import HTMLResponse, Response
 
-from ecw_pipeline.sandbox.config import Window
+from ecw_pipeline.sandbox.config import BASE_PATH, Window
 from ecw_pipeline.sandbox.faults.deliveries import BrokenOff
 from ecw_pipeline.sandbox.faults.exchange import Exchange
 from ecw_pipeline.sandbox.faults.fault import REQUESTS, on_reply, on_request
@@ -70,6 +70,15 @@ def narrow_searches(exchange: Exchange, *, status: int = 400) -> Response | None
     return outcome_response(RefusalError(status, "too-costly", "name a patient"))
 
 
+# Servers that answer one request at a time, whatever they say.
+@on_request("fhir")
+def no_batches(exchange: Exchange, *, status: int = 405) -> Response | None:
+    """Refuses several searches in one request."""
+    if exchange.path != BASE_PATH:
+        return None
+    return outcome_response(RefusalError(status, "not-supported", "no batches here"))
+
+
 RETRY_AFTER: Mapping[str, Callable[[datetime], str]] = {
     "epoch_seconds": lambda now: str(int(now.timestamp()) + 30),
     "epoch_milliseconds": lambda now: str((int(now.timestamp()) + 30) * 1000),
@@ -115,5 +124,6 @@ FAULTS = (
     error_status,
     html_401,
     narrow_searches,
+    no_batches,
     expired_token,
 )
