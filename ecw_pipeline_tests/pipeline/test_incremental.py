@@ -10,6 +10,7 @@ import pytest
 from ecw_pipeline.fhir.resource_types import BRIEF_TYPES
 from ecw_pipeline.sandbox.population.world import RESOURCE_TYPES
 from ecw_pipeline.stages.tables import all_tables
+from ecw_pipeline.warehouse.database import read_published
 from ecw_pipeline_tests.pipeline.harness import Site, site, table_dump
 
 # The main tables of what the sandbox has.
@@ -46,14 +47,18 @@ class Story:
 
 def _sync(one: Site, day: str, *, is_full: bool = False) -> After:
     one.sync(day, is_full=is_full)
-    return After(
-        table_dump(one.data),
-        {
+    with read_published(one.data / "warehouse.duckdb") as warehouse:
+        rows = {
             resource_type: sorted(
-                one.rows(f"SELECT {table}_id, meta_last_updated FROM core.{table}")
+                warehouse.execute(
+                    f"SELECT {table}_id, meta_last_updated FROM core.{table}"
+                ).fetchall()
             )
             for resource_type, table in MAIN_TABLES.items()
-        },
+        }
+    return After(
+        table_dump(one.data),
+        rows,
         {
             resource_type: sorted(
                 (r["id"], r["meta"]["lastUpdated"]) for r in one.truth(resource_type)

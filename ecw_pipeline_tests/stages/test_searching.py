@@ -18,6 +18,7 @@ from ecw_pipeline.fhir_client.session import open_session
 from ecw_pipeline.fhir_client.sign_in import sign_in
 from ecw_pipeline.stages import landing
 from ecw_pipeline.stages.plans import Wish
+from ecw_pipeline.warehouse.database import read_published
 from ecw_pipeline_tests.fhir_client.test_sign_in import free_uri
 from ecw_pipeline_tests.odd_server import raw
 from ecw_pipeline_tests.person import go
@@ -43,7 +44,11 @@ def _rows(one: Practice) -> dict[str, list[str]]:
     """All rows of all tables that hold any, provenance apart."""
     names = one.rows("SELECT table_name FROM duckdb_tables() WHERE schema_name = 'core' ORDER BY 1")
     query = f"SELECT COLUMNS(c -> c NOT IN {PROVENANCE})::VARCHAR FROM core.{{}}"
-    found = {name: sorted(map(str, one.rows(query.format(name)))) for (name,) in names}
+    with read_published(one.site.data / "warehouse.duckdb") as warehouse:
+        found = {
+            name: sorted(map(str, warehouse.execute(query.format(name)).fetchall()))
+            for (name,) in names
+        }
     return {name: rows for name, rows in found.items() if rows}
 
 
