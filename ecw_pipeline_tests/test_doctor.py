@@ -116,11 +116,11 @@ def test_a_fault_is_found_at_its_link(
 def test_types_that_are_not_to_be_had_are_told(sandbox: RunningSandbox) -> None:
     sandbox.faults.replace({"fewer_scopes": {"resource_types": ["Task"]}})
 
-    found = examined(sandbox, resource_types=("Patient", "Task", "Claim"), scopes=ASKED)
+    found = examined(sandbox, resource_types=("Patient", "Task", "Basic"), scopes=ASKED)
 
     assert bad(found) == {"scopes": "warning", "types": "warning"}
     assert "system/Task.read" in found["scopes"].said
-    assert found["types"].said.startswith("not offered by this server: Claim; not granted")
+    assert found["types"].said.startswith("not offered by this server: Basic; not granted")
 
 
 ASKED = "system/Patient.read system/Task.read"

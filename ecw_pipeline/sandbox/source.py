@@ -7,7 +7,9 @@ from typing import Any, NamedTuple, Protocol
 
 # Patient and Group exports bring these only when they are asked for by name, and then all of
 # the practice's, as eClinicalWorks does. Bulk Data leaves associated resources to the server.
-ASSOCIATED_TYPES = frozenset({"Group", "Location", "Organization", "Practitioner"})
+ASSOCIATED_TYPES = frozenset(
+    {"Group", "Location", "Medication", "Organization", "Practitioner", "PractitionerRole"}
+)
 
 
 class Entry(NamedTuple):

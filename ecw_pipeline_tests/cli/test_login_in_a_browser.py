@@ -1,19 +1,17 @@
 """`ecw login` with a real browser in between."""
 
 import json
-from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, expect, sync_playwright
+from playwright.sync_api import Browser, expect
 
 from ecw_pipeline.sandbox.server import RunningSandbox
+from ecw_pipeline_tests.browser import needs_chromium, open_browser
 from ecw_pipeline_tests.cli.command import Place
 from ecw_pipeline_tests.cli.test_login import settings
 
-CHROMIUM = Path("/usr/bin/chromium")
 
-
-@pytest.mark.skipif(not CHROMIUM.exists(), reason=f"needs Chromium at {CHROMIUM}")
+@needs_chromium
 @pytest.mark.parametrize(
     ("button", "exit_code", "words"),
     [("Approve", 0, "signed in to practice"), ("Deny", 3, "was not approved (access_denied)")],
@@ -22,12 +20,11 @@ def test_a_person_decides_in_a_browser(
     sandbox: RunningSandbox, place: Place, button: str, exit_code: int, words: str
 ) -> None:
     known = settings(sandbox, BROWSER="true")  # opens nothing: the person takes the address
-    with place.start("login", settings=known) as login, sync_playwright() as playwright:
+    with place.start("login", settings=known) as login, open_browser() as browser:
         try:
             assert login.stdout is not None
             login.stdout.readline()
             url = login.stdout.readline().strip()
-            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
             _decide(browser, url, button)
             stdout, stderr = login.communicate(timeout=60)
         finally:
@@ -46,4 +43,3 @@ def _decide(browser: Browser, url: str, button: str) -> None:
     page.get_by_label("For").select_option("pat-000002")
     page.get_by_role("button", name=button).click()
     expect(page.get_by_text("You can close this window")).to_be_visible()
-    browser.close()

@@ -3,10 +3,11 @@
 The parts of a chart (visits, labs, …) live in modules of their own.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from random import Random
+from typing import Any
 
 from ecw_pipeline.fhir.instants import format_instant
 from ecw_pipeline.sandbox.population.codes import US_CORE, JsonObject
@@ -15,28 +16,52 @@ from ecw_pipeline.sandbox.population.practice import Practice
 _PREFIXES = {
     "AllergyIntolerance": "alg",
     "CarePlan": "cpl",
+    "CareTeam": "ctm",
+    "ChargeItem": "chg",
+    "Claim": "clm",
     "Communication": "com",
     "Condition": "con",
+    "Coverage": "cov",
+    "Device": "dev",
     "DiagnosticReport": "rep",
+    "DocumentReference": "doc",
     "Encounter": "enc",
+    "FamilyMemberHistory": "fam",
     "Goal": "goa",
     "Immunization": "imm",
+    "Media": "pic",
+    "MedicationAdministration": "mad",
+    "MedicationDispense": "mdi",
     "MedicationRequest": "med",
     "Observation": "obs",
     "Patient": "pat",
     "Procedure": "pro",
+    "Provenance": "prv",
+    "QuestionnaireResponse": "qre",
+    "RelatedPerson": "rel",
+    "ServiceRequest": "srq",
+    "Specimen": "spm",
     "Task": "tas",
 }
 _PROFILES = {
     "AllergyIntolerance": "us-core-allergyintolerance",
     "CarePlan": "us-core-careplan",
+    "CareTeam": "us-core-careteam",
+    "Coverage": "us-core-coverage",
     "DiagnosticReport": "us-core-diagnosticreport-lab",
+    "DocumentReference": "us-core-documentreference",
     "Encounter": "us-core-encounter",
     "Goal": "us-core-goal",
     "Immunization": "us-core-immunization",
+    "MedicationDispense": "us-core-medicationdispense",
     "MedicationRequest": "us-core-medicationrequest",
     "Patient": "us-core-patient",
     "Procedure": "us-core-procedure",
+    "Provenance": "us-core-provenance",
+    "QuestionnaireResponse": "us-core-questionnaireresponse",
+    "RelatedPerson": "us-core-relatedperson",
+    "ServiceRequest": "us-core-servicerequest",
+    "Specimen": "us-core-specimen",
 }
 
 
@@ -163,3 +188,15 @@ def instant(at: datetime) -> str:
 def refer(record: Record) -> JsonObject:
     """A Reference to a record."""
     return {"reference": record.reference}
+
+
+def references(value: Any) -> Iterator[str]:
+    """Every literal reference inside a resource."""
+    if isinstance(value, dict):
+        if isinstance(reference := value.get("reference"), str):
+            yield reference
+        for inner in value.values():
+            yield from references(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from references(inner)

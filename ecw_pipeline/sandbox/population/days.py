@@ -1,11 +1,10 @@
 """One more day of an active patient: something new, something changed, perhaps something gone."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any
 
 from ecw_pipeline.sandbox.population import care_plans, labs, medications, messages, tasks
-from ecw_pipeline.sandbox.population.chart import Chart, Record
+from ecw_pipeline.sandbox.population.chart import Chart, Record, references
 from ecw_pipeline.sandbox.population.conditions import is_open_complaint, resolve
 from ecw_pipeline.sandbox.population.draw import chance
 from ecw_pipeline.sandbox.population.life import happen
@@ -100,15 +99,3 @@ def _visit_again(chart: Chart) -> None:
 
 def _is_flu_season(at: datetime) -> bool:
     return at.month in (9, 10, 11, 12, 1)
-
-
-def references(value: Any) -> Iterator[str]:
-    """Every literal reference inside a resource."""
-    if isinstance(value, dict):
-        if isinstance(reference := value.get("reference"), str):
-            yield reference
-        for inner in value.values():
-            yield from references(inner)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from references(inner)

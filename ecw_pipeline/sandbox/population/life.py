@@ -6,6 +6,7 @@ from ecw_pipeline.sandbox.population import care_plans, labs, medications, messa
 from ecw_pipeline.sandbox.population.chart import Chart, Person, Record
 from ecw_pipeline.sandbox.population.conditions import add_complaint, add_problems
 from ecw_pipeline.sandbox.population.draw import chance, working_hour
+from ecw_pipeline.sandbox.population.further import add_further
 from ecw_pipeline.sandbox.population.people import add_patient, draw_person
 from ecw_pipeline.sandbox.population.prevention import add_allergies, add_immunizations
 from ecw_pipeline.sandbox.population.procedures import add_procedure
@@ -34,6 +35,7 @@ def write_chart(chart: Chart, seed: int) -> None:
         medications.prescribe_for_problems(chart, attended[-1], problems)
         if problems:
             care_plans.add_care_plan(chart, problems, attended[-1].reference)
+        add_further(chart, attended[-1])
 
 
 def happen(chart: Chart, visit: Visit, problems: dict[str, Record]) -> None:

@@ -12,6 +12,7 @@ from ecw_pipeline.sandbox.population.codes import (
     concept,
     term,
 )
+from ecw_pipeline.sandbox.population.words import fill, short_word, with_changes, written_templates
 
 PRACTICE_SINCE = "2019-06-03T08:00:00Z"
 
@@ -65,7 +66,7 @@ def build_practice() -> Practice:
     organization, laboratory, hospital, manufacturer = map(_reference, organizations)
     main, north, virtual, ward = map(_reference, locations)
     return Practice(
-        resources=(*organizations, *locations, *practitioners),
+        resources=_completed((*organizations, *locations, *practitioners)),
         practitioners=tuple(map(_reference, practitioners)),
         organization=organization,
         laboratory=laboratory,
@@ -74,6 +75,17 @@ def build_practice() -> Practice:
         offices=(main, north),
         virtual_room=virtual,
         ward=ward,
+    )
+
+
+def _completed(resources: tuple[JsonObject, ...]) -> tuple[JsonObject, ...]:
+    """The practice with what is rarely told of one, and whom else it works with."""
+    written = fill(written_templates("practice_further.json"), short_word)
+    changes = written["changes"]
+    meta = {"versionId": "1", "lastUpdated": PRACTICE_SINCE}
+    return (
+        *(with_changes(resource, changes.get(resource["id"], {})) for resource in resources),
+        *({**resource, "meta": meta} for resource in written["further"]),
     )
 
 

@@ -15,7 +15,8 @@ from ecw_pipeline.fhir.instants import format_instant, parse_instant
 from ecw_pipeline.sandbox.config import SandboxConfig
 from ecw_pipeline.sandbox.json_text import to_line
 from ecw_pipeline.sandbox.population.chart import Chart, Record
-from ecw_pipeline.sandbox.population.codes import SANDBOX, JsonObject
+from ecw_pipeline.sandbox.population.codes import SANDBOX, SNOMED, JsonObject, concept
+from ecw_pipeline.sandbox.population.conditions import DIABETES
 from ecw_pipeline.sandbox.population.days import live_one_day
 from ecw_pipeline.sandbox.population.draw import random_for
 from ecw_pipeline.sandbox.population.life import remove_patient, write_chart
@@ -27,26 +28,44 @@ from ecw_pipeline.sandbox.source import ASSOCIATED_TYPES, Entry, Selection
 RESOURCE_TYPES = (
     "AllergyIntolerance",
     "CarePlan",
+    "CareTeam",
+    "ChargeItem",
+    "Claim",
     "Communication",
     "Condition",
+    "Coverage",
+    "Device",
     "DiagnosticReport",
+    "DocumentReference",
     "Encounter",
+    "FamilyMemberHistory",
     "Goal",
     "Group",
     "Immunization",
     "Location",
+    "Media",
+    "Medication",
+    "MedicationAdministration",
+    "MedicationDispense",
     "MedicationRequest",
     "Observation",
     "Organization",
     "Patient",
     "Practitioner",
+    "PractitionerRole",
     "Procedure",
+    "Provenance",
+    "QuestionnaireResponse",
+    "RelatedPerson",
+    "ServiceRequest",
+    "Specimen",
     "Task",
 )
 _GROUPS = {"all-patients": "All patients", "diabetics": "Patients with diabetes"}
+_GROUP_CODES = {"diabetics": concept(SNOMED, DIABETES.snomed, DIABETES.display)}
 _PATIENT_NUMBER = re.compile(r"^[a-z]{3}-(\d{6,})(?:-|$)")
 _LARGEST_MEMBER_LIST = 5_000  # beyond it a Group says only how many members it has
-_ENTRIES_PER_PATIENT = 90
+_ENTRIES_PER_PATIENT = 100
 _ACTIVE_SHARE = 0.03
 _NEW_SHARE = 0.002
 _REMOVED_SHARE = 0.001
@@ -226,6 +245,8 @@ class Population:
             "quantity": len(members),
             "managingEntity": self._practice.organization,
         }
+        if name in _GROUP_CODES:
+            group["code"] = _GROUP_CODES[name]
         if 0 < len(members) <= _LARGEST_MEMBER_LIST:
             group["member"] = [
                 {"entity": {"reference": f"Patient/pat-{n:06d}"}, "inactive": False}
