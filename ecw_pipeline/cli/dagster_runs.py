@@ -21,6 +21,7 @@ _SEE_RUN = "see the run in the UI: make dev"
 _STORAGE = "ECW_DAGSTER_STORAGE"
 _MINIMAL = """storage: {sqlite: {base_dir: {env: ECW_DAGSTER_STORAGE}}}
 telemetry: {enabled: false}
+nux: {enabled: false}
 """
 
 

@@ -63,7 +63,9 @@ def _open_sandbox_beside(stack: ExitStack, settings: "Settings", port: int) -> N
 
 def _run_dagster(port: int) -> None:
     """Run UI and daemon until they end or we are told to stop."""
-    command = [sys.executable, "-m", "dagster", "dev", "-m", "ecw_pipeline.definitions"]
+    quiet = "ignore:Function `dev_command` is superseded"  # by a tool that wants its own layout
+    command = [sys.executable, "-W", quiet, "-m", "dagster", "dev"]
+    command += ["-m", "ecw_pipeline.definitions"]
     command += ["--host", "127.0.0.1", "--port", str(port)]
     with subprocess.Popen(command) as child:  # noqa: S603 - our own interpreter and words
         try:

@@ -1,9 +1,5 @@
 """The commands as a person runs them: real processes, real HTTP, real Dagster runs."""
 
-import csv
-import io
-import json
-import re
 import signal
 import socket
 import sys
@@ -12,12 +8,6 @@ from pathlib import Path
 import httpx
 import pytest
 
-from ecw_pipeline.cli.demo import QUESTIONS
-from ecw_pipeline.cli.sandbox_connection import CONNECTION_ID
-from ecw_pipeline.clock import SystemClock
-from ecw_pipeline.layout import DataFolder
-from ecw_pipeline.ledger import Ledger
-from ecw_pipeline.sandbox.config import SandboxConfig
 from ecw_pipeline.sandbox.faults.table import FAULTS
 from ecw_pipeline.sandbox.server import RunningSandbox
 from ecw_pipeline_tests.cli.command import Finished, Place, processes_of_session, settings_for
@@ -82,157 +72,6 @@ def test_a_port_in_use_is_named_with_the_way_out(place: Place) -> None:
     assert ended.exit_code == 8
     assert ended.stderr.startswith(f"error: port {port} on 127.0.0.1 is in use\n  next: ")
     assert "--port" in ended.stderr
-
-
-# --- ecw demo ---------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def demo_place(tmp_path_factory: pytest.TempPathFactory) -> Place:
-    return Place(tmp_path_factory.mktemp("demo"))
-
-
-@pytest.fixture(scope="module")
-def demo(demo_place: Place) -> Finished:
-    """A demo in the folder of somebody who has configured a real practice."""
-    demo_place.work.mkdir()
-    (demo_place.work / ".env").write_text("ECW_CONNECTIONS=practices.toml\n", encoding="utf-8")
-    real = {"ECLINICALWORKS_CLIENT_ID": "real", "ECW_EXPORT_LEVEL": "group", "ECW_GROUP_ID": "9"}
-    ended = demo_place.run("demo", "--patients", "5", settings=real)
-    (demo_place.work / ".env").unlink()
-    return ended
-
-
-def test_the_demo_succeeds_whatever_else_is_configured(demo: Finished) -> None:
-    assert (demo.exit_code, demo.stderr) == (0, "")
-
-
-@pytest.mark.parametrize("title", ["first full sync", "incremental sync"])
-def test_the_demo_shows_each_sync_to_its_end(demo: Finished, title: str) -> None:
-    assert f"{title}: load 17/17" in demo.stdout
-
-
-@pytest.mark.parametrize("question", QUESTIONS)
-def test_the_demo_answers_each_question_with_rows(demo: Finished, question: str) -> None:
-    answer = demo.stdout.partition(question)[2].split("└")[0]
-
-    assert answer.count("│") > 0
-
-
-def test_the_demo_leaves_no_process_and_no_temporary_file(
-    demo: Finished, demo_place: Place
-) -> None:
-    assert (demo.left_over, list(demo_place.temporary.iterdir())) == ((), [])
-
-
-def test_the_demo_says_how_to_ask_a_question_of_ones_own(demo: Finished) -> None:
-    assert 'sql "select …"' in demo.stdout
-
-
-def test_nothing_of_patients_or_secrets_reaches_dagster(demo: Finished, demo_place: Place) -> None:
-    query = "SELECT patient_id, family_name FROM core.patient"
-    (_, *rows) = csv.reader(io.StringIO(demo_place.run("sql", query, "--format", "csv").stdout))
-    token = (demo_place.data / "state" / "tokens" / f"{CONNECTION_ID}.json").read_text("utf-8")
-    private = {word for row in rows for word in row} | {json.loads(token)["value"]}
-    private.add(SandboxConfig().client_secret)
-
-    stored = [path for path in (demo_place.data / "dagster").rglob("*") if path.is_file()]
-    kept = b"".join(path.read_bytes() for path in stored)
-
-    assert len(rows) >= 5
-    assert b"core" in kept
-    assert [word for word in private if word.encode() in kept] == []
-
-
-def test_what_is_written_is_readable_by_its_owner_only(demo: Finished, demo_place: Place) -> None:
-    assert [p for p in demo_place.data.rglob("*") if p.stat().st_mode & 0o077] == []
-
-
-def test_rows_come_as_a_table(demo: Finished, demo_place: Place) -> None:
-    assert "┃ patients ┃" in demo_place.run("sql", COUNT_PATIENTS).stdout
-
-
-def test_rows_come_as_csv(demo: Finished, demo_place: Place) -> None:
-    text = demo_place.run("sql", COUNT_PATIENTS, "--format", "csv").stdout
-    header, row = csv.reader(io.StringIO(text))
-
-    assert header == ["patients"]
-    assert int(row[0]) >= 5
-
-
-def test_rows_come_as_json(demo: Finished, demo_place: Place) -> None:
-    query = "SELECT 1 AS one, NULL AS none, 'ä' AS text"
-    text = demo_place.run("sql", query, "--format", "json").stdout
-
-    assert json.loads(text) == [{"one": 1, "none": None, "text": "ä"}]
-
-
-def test_the_warehouse_is_not_written_by_a_query(demo: Finished, demo_place: Place) -> None:
-    ended = demo_place.run("sql", "DELETE FROM core.patient")
-
-    assert ended.exit_code == 3
-    assert "read-only" in ended.stderr
-
-
-def test_a_failing_query_is_told_in_words(demo: Finished, demo_place: Place) -> None:
-    ended = demo_place.run("sql", "SELECT * FROM core.patients")
-
-    assert ended.exit_code == 3
-    assert ended.stderr.startswith("error: the query failed: ")
-    assert "next: correct it" in ended.stderr
-    assert "Traceback" not in ended.stderr
-
-
-def test_status_shows_exports_and_tables(demo: Finished, demo_place: Place) -> None:
-    shown = demo_place.run("status").stdout
-
-    assert "Newest exports" in shown
-    assert re.search(r"│ Patient +│ +\d+ │ \d{4}-\d\d-\d\d \d\d:\d\dZ │ +0 │", shown)
-    assert max(map(len, shown.splitlines()[1:])) <= 80
-
-
-def test_status_tells_scripts_of_two_loaded_exports(demo: Finished, demo_place: Place) -> None:
-    state = json.loads(demo_place.run("status", "--json").stdout)
-    exports = [(export["connection_id"], export["state"]) for export in state["exports"]]
-
-    assert exports == [("sandbox-demo", "loaded")] * 2
-
-
-def test_status_tells_scripts_what_there_is_of_each_type(demo: Finished, demo_place: Place) -> None:
-    state = json.loads(demo_place.run("status", "--json").stdout)
-    rows = json.loads(demo_place.run("sql", COUNT_PATIENTS, "--format", "json").stdout)
-
-    (patients,) = [one for one in state["types"] if one["resource_type"] == "Patient"]
-    assert patients["resources"] == rows[0]["patients"]
-    assert patients["data_as_of"] <= patients["last_loaded_at"]
-    assert state["problems"] == []
-
-
-def test_status_counts_the_rows_of_each_table(demo: Finished, demo_place: Place) -> None:
-    state = json.loads(demo_place.run("status", "--json").stdout)
-    rows = json.loads(demo_place.run("sql", COUNT_PATIENTS, "--format", "json").stdout)
-    counts = {table["table"]: table["rows"] for table in state["tables"]}
-
-    assert counts["core.patient"] == rows[0]["patients"]
-
-
-def test_the_demo_refuses_a_folder_that_the_ledger_gives_to_another(place: Place) -> None:
-    ledger = Ledger(DataFolder(place.data).ledger, SystemClock())
-    ledger.intend_export("main-street", "system", "", ["Patient"], None, ["2026-01-01"])
-    before = place.listing()
-    ended = place.run("demo", "--patients", "1")
-
-    assert ended.exit_code == 3
-    assert f"error: {place.data} holds data of main-street\n  next: " in ended.stderr
-    assert place.listing() == before
-
-
-def test_the_demo_refuses_a_folder_where_another_has_landed(place: Place) -> None:
-    (place.data / "landing" / "main-street").mkdir(parents=True)
-    ended = place.run("demo", "--patients", "1")
-
-    assert "holds data of main-street" in ended.stderr
-    assert (place.data / "landing" / "main-street").exists()
 
 
 # --- ecw export -------------------------------------------------------------------------------
