@@ -11,7 +11,13 @@ import httpx
 
 from ecw_pipeline.bulk_export import download, searching
 from ecw_pipeline.bulk_export.limits import Limits
-from ecw_pipeline.bulk_export.messages import ExportRequest, Reply, joined_pages, next_page
+from ecw_pipeline.bulk_export.messages import (
+    ExportRequest,
+    Reply,
+    is_manifest,
+    joined_pages,
+    next_page,
+)
 from ecw_pipeline.bulk_export.protocol import ExportState, Failed, InProgress, Requested, next_state
 from ecw_pipeline.errors import ProtocolError, TemporaryError
 from ecw_pipeline.fhir.resource_types import is_type_name
@@ -157,6 +163,8 @@ class BulkExportClient:
             page = self._ask_status(following)
             if page.status_code != httpx.codes.OK:
                 return page
+            if not is_manifest(page.document):
+                return replace(page, document={})  # as with a whole one: it may still come
             seen.add(following)
             whole = replace(whole, document=joined_pages(whole.document, page.document))
             following = next_page(page.document, following)

@@ -173,6 +173,11 @@ def next_page(document: Mapping[str, Any], url: str) -> str | None:
     return None
 
 
+def is_manifest(document: Mapping[str, Any]) -> bool:
+    """Whether a document is a manifest or a page of one: others, joined, would end it too soon."""
+    return any(key in document for key in (*_KINDS, "transactionTime"))
+
+
 def joined_pages(first: Mapping[str, Any], page: Mapping[str, Any]) -> dict[str, Any]:
     """The first page with the files of another added."""
     files = {key: _entries(first.get(key)) + _entries(page.get(key)) for key in _KINDS}

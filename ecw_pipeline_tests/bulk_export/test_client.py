@@ -32,6 +32,7 @@ from ecw_pipeline.sandbox.server import RunningSandbox, SandboxConfig, Window, r
 from ecw_pipeline_tests.builders import connection
 from ecw_pipeline_tests.odd_server import OddServer, odd_server, raw
 
+NO_MANIFEST = "complete, says the server, but without a manifest"
 EVERYTHING = ExportRequest("system", "", ("Patient", "Task"), None)
 
 
@@ -248,6 +249,9 @@ def test_pages_that_run_in_a_circle_may_not_be_all(odd: OddServer, tmp_path: Pat
         (raw(503, retry_after="9"), InProgress("", "", 9)),
         (raw(404), Lost()),
         (raw(500), Failed("the export failed at the server: HTTP 500")),
+        (raw(200), InProgress("", NO_MANIFEST, 3.0)),
+        (raw(200, b"<html>"), InProgress("", NO_MANIFEST, 3.0)),
+        (raw(200, b'{"resourceType": "OperationOutcome"}'), InProgress("", NO_MANIFEST, 3.0)),
     ],
 )
 def test_a_page_that_cannot_be_read_decides_for_the_whole(
