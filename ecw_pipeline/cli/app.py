@@ -4,6 +4,7 @@ Exit codes say who must act: 0 nobody, 2 the command's words, 3 a setting, 4 wai
 5 the server, 6 the data, 7 a view, 8 this machine, 1 us.
 """
 
+import inspect
 import os
 import sys
 import traceback
@@ -41,6 +42,14 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
+
+
+def _flowing(text: str) -> str:
+    """Help whose lines end where the terminal does, not where those of the code do."""
+    paragraphs = inspect.cleandoc(text).replace("Example: ", "\n\nExample: ").split("\n\n")
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
+
+
 PANELS = {
     "Begin": (demo, init, doctor, keys, login, sandbox),
     "Bring data home": (export, attachments, dev, serve, status, rebuild),
@@ -54,6 +63,9 @@ for panel, modules in PANELS.items():
         command.rich_help_panel = panel
     for group in app.registered_groups[known[1] :]:
         group.rich_help_panel = panel
+inner = [group.typer_instance for group in app.registered_groups if group.typer_instance]
+for command in (command for one in (app, *inner) for command in one.registered_commands):
+    command.help = _flowing(command.callback.__doc__ or "") if command.callback else None
 
 # What typer makes of Ctrl-C.
 _INTERRUPTED = 130
