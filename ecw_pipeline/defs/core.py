@@ -11,6 +11,7 @@ from ecw_pipeline.defs.flat import described
 from ecw_pipeline.defs.partitions import ONE_RUN
 from ecw_pipeline.defs.raw import OTHER_TYPES
 from ecw_pipeline.defs.resources import LakeResource, WarehouseResource
+from ecw_pipeline.sql_on_fhir.lineage import elements_of
 from ecw_pipeline.stages.loading import Loaded, load_exports
 from ecw_pipeline.stages.tables import Table, why_uncompilable
 from ecw_pipeline.warehouse.inspection import TableFacts, table_facts
@@ -65,12 +66,19 @@ def _spec(table: Table) -> dg.AssetSpec:
 
 
 def _schema(table: Table) -> dg.TableSchema:
+    """The columns, each with the elements it is from: Dagster's open UI draws no column lineage."""
+    origins = elements_of(table.compiled.plan)
+    columns = table.in_warehouse.columns
     return dg.TableSchema(
         columns=[
-            dg.TableColumn(column.name, column.sql_type, column.comment)
-            for column in table.in_warehouse.columns
+            dg.TableColumn(c.name, c.sql_type, _from(c.comment, origins.get(c.name, ())))
+            for c in columns
         ]
     )
+
+
+def _from(comment: str, elements: Sequence[str]) -> str:
+    return f"{comment} ← {', '.join(elements)}" if elements else comment
 
 
 def _result(

@@ -50,6 +50,16 @@ def test_the_layers_follow_each_other() -> None:
     assert parents("core/observation") == {"flat/observation", "raw/other_types"}
 
 
+def test_a_column_tells_its_meaning_and_the_elements_it_is_from() -> None:
+    schema = GRAPH.get(dg.AssetKey(["core", "observation_component"])).metadata[
+        "dagster/column_schema"
+    ]
+    told = {column.name: column.description for column in schema.columns}
+
+    assert told["value_unit"].endswith(" ← component.valueQuantity.unit")
+    assert "←" not in told["export_id"]
+
+
 def test_the_first_four_layers_are_daily_and_the_others_are_not() -> None:
     for key in GRAPH.get_all_asset_keys():
         is_daily = key.path[0] in ("export_request", "export_manifest", "raw", "flat")
