@@ -21,6 +21,10 @@ def _list_faults(is_wanted: bool) -> None:
         raise typer.Exit
 
 
+_Faults = Annotated[Path | None, typer.Option(help="Have the faults of this TOML or JSON file.")]
+_KeySet = Annotated[
+    Path | None, typer.Option(help="Know the client by the keys of this file: ecw keys jwks.")
+]
 _ListFaults = Annotated[
     bool, typer.Option("--list-faults", callback=_list_faults, help="List the faults there are.")
 ]
@@ -36,9 +40,8 @@ def run(
     data: Annotated[
         Path | None, typer.Option(help="Serve this folder of .ndjson/.ndjson.gz instead.")
     ] = None,
-    faults: Annotated[
-        Path | None, typer.Option(help="Have the faults of this TOML or JSON file.")
-    ] = None,
+    faults: _Faults = None,
+    jwks: _KeySet = None,
     _: _ListFaults = False,
     allow_remote: Annotated[
         bool, typer.Option("--allow-remote", help="Allow an address that others can reach.")
@@ -54,12 +57,15 @@ def run(
     from ecw_pipeline.cli.terminal import console
     from ecw_pipeline.sandbox.faults.script import Faults
     from ecw_pipeline.sandbox.server import RunningSandbox, SandboxConfig, serve
+    from ecw_pipeline.sandbox.tokens import read_key_set
 
     script = Faults.read(faults) if faults else None
-    config = SandboxConfig(host=host, port=port, patients=patients, seed=seed, data=data)
+    keys = read_key_set(jwks) if jwks else None
+    config = SandboxConfig(host=host, port=port, patients=patients, seed=seed, data=data, jwks=keys)
 
     def ready(running: RunningSandbox) -> None:
         console.print(f"sandbox ready: {running.base_url}", highlight=False, soft_wrap=True)
-        console.print(f"client id {config.client_id}, client secret {config.client_secret}")
+        key = ", or the private key" if jwks else ""
+        console.print(f"client id {config.client_id}, client secret {config.client_secret}{key}")
 
     serve(config, script, on_ready=ready, allow_remote=allow_remote)

@@ -6,11 +6,13 @@ Source: RFC 6749 (client credentials), RFC 7523, SMART App Launch 2.2 "Backend S
 import base64
 import binascii
 import hmac
+import json
 import secrets
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 from urllib.parse import unquote
 
 from joserfc import jwt
@@ -18,6 +20,8 @@ from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
 from ecw_pipeline.clock import Clock
+from ecw_pipeline.errors import ConfigurationError
+from ecw_pipeline.files import machine_errors
 from ecw_pipeline.sandbox.config import SandboxConfig
 from ecw_pipeline.sandbox.outcomes import RefusalError, TokenRefusalError
 from ecw_pipeline.sandbox.searching import EVERYTHING, Narrowing
@@ -60,6 +64,24 @@ class Grant:
         if self.patient_id and self.covers(resource_type, "patient"):
             return Narrowing(patient_ids=(self.patient_id,))
         raise RefusalError(403, "forbidden", f"no scope for {resource_type}")
+
+
+def read_key_set(path: Path) -> dict[str, Any]:
+    """The JWK Set of a file.
+
+    Raises:
+        ConfigurationError: the file has none.
+        MachineError: the file cannot be read.
+    """
+    with machine_errors(path):
+        content = path.read_bytes()
+    try:
+        document = json.loads(content)
+        KeySet.import_key_set(document)
+    except (JoseError, ValueError, TypeError, KeyError, AttributeError) as error:
+        message = f"{path} is no JWK Set: {type(error).__name__}"
+        raise ConfigurationError(message, "write it with: ecw keys jwks KEY") from error
+    return cast("dict[str, Any]", document)
 
 
 class TokenDesk:
