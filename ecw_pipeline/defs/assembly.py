@@ -22,6 +22,7 @@ from ecw_pipeline.defs.connection_check import connections_answer
 from ecw_pipeline.defs.core import core_assets
 from ecw_pipeline.defs.exports import export_manifest, export_request
 from ecw_pipeline.defs.flat import flat_assets
+from ecw_pipeline.defs.labels import owned
 from ecw_pipeline.defs.marts import mart_assets
 from ecw_pipeline.defs.raw import raw_assets
 from ecw_pipeline.defs.report import report_asset
@@ -40,17 +41,18 @@ def definitions() -> dg.Definitions:
     tables = list(with_own(_own_views()).values())
     made_from = (table.resource_type for table in tables if table.resource_type)
     types = dict.fromkeys((*BRIEF_TYPES, *made_from))
+    assets = [
+        export_request,
+        export_manifest,
+        *raw_assets(tuple(types)),
+        *flat_assets(tables),
+        core_assets(tables),
+        mart_assets(built_in_marts(), frozenset(table.name for table in tables)),
+        report_asset(built_in_marts()),
+        attachments,
+    ]
     return dg.Definitions(
-        assets=[
-            export_request,
-            export_manifest,
-            *raw_assets(tuple(types)),
-            *flat_assets(tables),
-            core_assets(tables),
-            mart_assets(built_in_marts(), frozenset(table.name for table in tables)),
-            report_asset(built_in_marts()),
-            attachments,
-        ],
+        assets=owned(assets, Settings.from_environment().alert_email),
         asset_checks=[connections_answer],
         jobs=JOBS,
         schedules=[daily_sync, daily_attachments],

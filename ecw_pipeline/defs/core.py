@@ -7,7 +7,9 @@ import dagster as dg
 
 from ecw_pipeline.defs.core_checks import check_specs, judge
 from ecw_pipeline.defs.failures import spoken_failures
+from ecw_pipeline.defs.figures import seconds_since
 from ecw_pipeline.defs.flat import described
+from ecw_pipeline.defs.labels import dictionary, tags_of
 from ecw_pipeline.defs.partitions import ONE_RUN
 from ecw_pipeline.defs.raw import OTHER_TYPES
 from ecw_pipeline.defs.resources import LakeResource, WarehouseResource
@@ -38,15 +40,17 @@ def core_assets(tables: Sequence[Table]) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext, lake: LakeResource, warehouse: WarehouseResource
     ) -> Iterator[dg.MaterializeResult[None]]:
         opened = lake.open()
+        began = opened.clock.now()
         with spoken_failures(context):
             loaded = load_exports(opened)
+        seconds = seconds_since(opened, began)
         chosen = sorted(key.path[-1] for key in context.selected_asset_keys)
         with warehouse.read() as connection:
             for name in chosen:
                 table = by_name[name]
                 facts = table_facts(connection, name, table.resource_type)
                 checks = list(judge(connection, table, facts, opened.settings))
-                yield _result(table, facts, loaded, checks)
+                yield _result(table, facts, loaded, checks, seconds)
 
     return core
 
@@ -60,8 +64,9 @@ def _spec(table: Table) -> dg.AssetSpec:
         description=described(table),
         code_version=table.fingerprint,
         kinds={"duckdb"},
+        tags=tags_of(table.resource_type),
         freshness_policy=FRESHNESS,
-        metadata={"view_definition": table.origin, **known},
+        metadata={"view_definition": table.origin, **dictionary(f"core.{table.name}"), **known},
     )
 
 
@@ -86,7 +91,9 @@ def _result(
     facts: TableFacts,
     loaded: list[Loaded],
     checks: Sequence[dg.AssetCheckResult],
+    seconds: float,
 ) -> dg.MaterializeResult[None]:
+    """``seconds`` is what the load of all types took: they are loaded together."""
     mine = [one for one in loaded if one.resource_type == table.resource_type]
     return dg.MaterializeResult(
         asset_key=["core", table.name],
@@ -95,6 +102,7 @@ def _result(
             "exports_loaded": len({one.export_id for one in mine}),
             "resources_changed": sum(one.moved.resources_changed for one in mine),
             "resources_deleted": sum(one.moved.resources_deleted for one in mine),
+            "load_seconds": seconds,
             "stale": facts.stale_reason or "no",
         },
         check_results=checks,

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from ecw_pipeline.defs.arrival import SPEC, judge_arrival
 from ecw_pipeline.defs.failures import first_error, spoken_failures
+from ecw_pipeline.defs.figures import figures_of_arrived, figures_of_asked
 from ecw_pipeline.defs.partitions import DAYS, ONE_RUN, exports_of_run
 from ecw_pipeline.defs.resources import LakeResource
 from ecw_pipeline.errors import ConfigurationError, EcwError
@@ -18,6 +19,7 @@ from ecw_pipeline.stages.plans import Wish
 from ecw_pipeline.stages.sync import ask_for_types
 
 EXPORT_TAG = "ecw_export"
+SINCE_TAG = "ecw_since"
 
 
 class ExportConfig(dg.Config):
@@ -47,7 +49,8 @@ def export_request(
     opened = lake.open()
     with spoken_failures(context):
         asked = _ask_all(opened, context, config)
-    yield dg.MaterializeResult(metadata=_summary(asked), check_results=[judge_arrival(opened)])
+    figures = figures_of_asked(opened, asked)
+    yield dg.MaterializeResult(metadata=figures, check_results=[judge_arrival(opened)])
 
 
 def _ask_all(lake: Lake, context: dg.AssetExecutionContext, config: ExportConfig) -> list[Export]:
@@ -66,6 +69,7 @@ def _ask_all(lake: Lake, context: dg.AssetExecutionContext, config: ExportConfig
         except EcwError as error:
             errors.append(error)
     tags = {f"{EXPORT_TAG}/{export.export_id}": export.connection_id for export in asked}
+    tags |= {f"{SINCE_TAG}/{one.export_id}": exports.describe(one)["since"] for one in asked}
     context.instance.add_run_tags(context.run.run_id, tags)
     first_error(errors + [exports.why_failed(one) for one in asked if one.state == "failed"])
     return asked
@@ -82,9 +86,10 @@ def export_manifest(
     context: dg.AssetExecutionContext, lake: LakeResource
 ) -> dg.MaterializeResult[None]:
     """Wait for the exports of these days, keep their manifests, and fetch what was deleted."""
+    opened = lake.open()
     with spoken_failures(context):
-        arrived = _await_all(lake.open(), context)
-    return dg.MaterializeResult(metadata=_summary(arrived))
+        arrived = _await_all(opened, context)
+    return dg.MaterializeResult(metadata=figures_of_arrived(opened, arrived))
 
 
 def _await_all(lake: Lake, context: dg.AssetExecutionContext) -> list[Export]:
@@ -104,15 +109,3 @@ def _await_all(lake: Lake, context: dg.AssetExecutionContext) -> list[Export]:
     if len(errors) == len(ended):
         first_error(errors)
     return ended
-
-
-def _summary(found: list[Export]) -> dict[str, dg.MetadataValue]:
-    lines = ["| export | connection | since | state | types |", "| --- | --- | --- | --- | --- |"]
-    for export in found:
-        words = exports.describe(export)
-        order = ("export_id", "connection_id", "since", "state", "types")
-        lines.append(f"| {' | '.join(words[name] for name in order)} |")
-    return {
-        "exports": dg.MetadataValue.int(len(found)),
-        "summary": dg.MetadataValue.md("\n".join(lines)),
-    }

@@ -5,6 +5,8 @@ from collections.abc import Iterator, Sequence
 import dagster as dg
 
 from ecw_pipeline.defs.failures import spoken_failures
+from ecw_pipeline.defs.figures import seconds_since
+from ecw_pipeline.defs.labels import tags_of
 from ecw_pipeline.defs.partitions import DAYS, ONE_RUN, exports_of_run
 from ecw_pipeline.defs.resources import LakeResource
 from ecw_pipeline.errors import UnsupportedViewError
@@ -44,8 +46,10 @@ def _step(resource_type: str, tables: Sequence[Table]) -> dg.AssetsDefinition:
         exports = [export for export in exports_of_run(context, opened) if export.has_arrived]
         for name in sorted(key.path[-1] for key in context.selected_asset_keys):
             table = opened.tables.get(name, by_name[name])  # its view may have changed since
+            began = opened.clock.now()
             with spoken_failures(context):
-                yield _result(table, *_flatten(opened, table, exports))
+                rows_written, reason = _flatten(opened, table, exports)
+            yield _result(table, rows_written, reason, seconds_since(opened, began))
 
     return flat
 
@@ -61,7 +65,9 @@ def _flatten(lake: Lake, table: Table, exports: Sequence[Export]) -> tuple[int, 
     return rows_written, reason
 
 
-def _result(table: Table, rows_written: int, reason: str) -> dg.MaterializeResult[None]:
+def _result(
+    table: Table, rows_written: int, reason: str, seconds: float
+) -> dg.MaterializeResult[None]:
     check = dg.AssetCheckResult(
         check_name=VIEW_WORKS,
         asset_key=["flat", table.name],
@@ -70,7 +76,7 @@ def _result(table: Table, rows_written: int, reason: str) -> dg.MaterializeResul
     )
     return dg.MaterializeResult(
         asset_key=["flat", table.name],
-        metadata={"rows_written": rows_written},
+        metadata={"rows_written": rows_written, "seconds": seconds},
         check_results=[check],
     )
 
@@ -88,6 +94,7 @@ def _spec(table: Table) -> dg.AssetSpec:
         code_version=table.fingerprint,
         group_name="flat",
         kinds={"parquet"},
+        tags=tags_of(table.resource_type),
         metadata={"view_definition": table.origin},
     )
 

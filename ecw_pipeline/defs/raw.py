@@ -1,11 +1,13 @@
 """Assets of landing: one per resource type that has tables, and one for all other types."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import dagster as dg
 
 from ecw_pipeline.defs.exports import export_manifest
 from ecw_pipeline.defs.failures import first_error, spoken_failures
+from ecw_pipeline.defs.figures import seconds_since
+from ecw_pipeline.defs.labels import tags_of
 from ecw_pipeline.defs.partitions import DAYS, ONE_RUN, exports_of_run
 from ecw_pipeline.defs.resources import LakeResource
 from ecw_pipeline.errors import EcwError
@@ -26,16 +28,20 @@ def raw_assets(resource_types: Sequence[str]) -> list[dg.AssetsDefinition]:
 def _raw_asset(resource_type: str) -> dg.AssetsDefinition:
     key = dg.AssetKey(["raw", resource_type])
 
-    return _landing_asset(key, f"{resource_type} as received.", lambda name: name == resource_type)
+    text = f"{resource_type} as received."
+    return _landing_asset(key, text, lambda name: name == resource_type, tags_of(resource_type))
 
 
 def _other_types(known: frozenset[str]) -> dg.AssetsDefinition:
     text = "Every type that no table is made from, as received."
-    return _landing_asset(OTHER_TYPES, text, lambda name: name not in known)
+    return _landing_asset(OTHER_TYPES, text, lambda name: name not in known, {})
 
 
 def _landing_asset(
-    key: dg.AssetKey, description: str, is_wanted: Callable[[str], bool]
+    key: dg.AssetKey,
+    description: str,
+    is_wanted: Callable[[str], bool],
+    tags: Mapping[str, str],
 ) -> dg.AssetsDefinition:
     @dg.asset(
         key=key,
@@ -45,14 +51,17 @@ def _landing_asset(
         partitions_def=DAYS,
         backfill_policy=ONE_RUN,
         group_name="raw",
+        tags=tags,
         kinds={"ndjson"},
     )
     def raw(
         context: dg.AssetExecutionContext, lake: LakeResource
     ) -> Iterator[dg.MaterializeResult[None]]:
+        opened = lake.open()
+        began = opened.clock.now()
         with spoken_failures(context):
-            counts = _land(lake.open(), context, is_wanted)
-        yield _result(key, counts)
+            counts = _land(opened, context, is_wanted)
+        yield _result(key, counts, seconds_since(opened, began))
 
     return raw
 
@@ -83,7 +92,9 @@ def _types_of(lake: Lake, export: Export) -> list[str]:
     return [one.resource_type for one in lake.ledger.types(export.export_id)]
 
 
-def _result(key: dg.AssetKey, counts: list[LandedCounts]) -> dg.MaterializeResult[None]:
+def _result(
+    key: dg.AssetKey, counts: list[LandedCounts], seconds: float
+) -> dg.MaterializeResult[None]:
     received = sum(count.lines_received for count in counts)
     landed = sum(count.lines_landed for count in counts)
     quarantined = sum(count.lines_quarantined for count in counts)
@@ -107,5 +118,6 @@ def _result(key: dg.AssetKey, counts: list[LandedCounts]) -> dg.MaterializeResul
         "lines_landed": landed,
         "lines_quarantined": quarantined,
         "size_bytes": sum(count.size_bytes for count in counts),
+        "seconds": seconds,
     }
     return dg.MaterializeResult(metadata=metadata, check_results=[check])

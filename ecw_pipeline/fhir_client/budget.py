@@ -152,6 +152,16 @@ class Budget:
             usage = record_grant(self._windows, usage, at)
         return at - now
 
+    def longest(self) -> tuple[int, int]:
+        """The requests used of the longest window that is in force now, and its limit.
+
+        Both are 0 where there is no limit.
+        """
+        if not self._windows:
+            return 0, 0
+        window = max(self._windows, key=lambda one: one.seconds)
+        return _used(window, self.usage(), self._seconds()), window.limit
+
     def in_words(self) -> str:
         """What is used of the windows that are in force now: ``3 of 7 in 1 s, 120 of 250 in 60 s``.
 
