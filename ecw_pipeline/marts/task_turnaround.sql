@@ -1,15 +1,23 @@
 -- How long do tasks take, and what is waiting?
 -- Grain: one row per connection, kind of task and priority. Key: (connection_id, task, priority).
--- A task's time runs from its creation to the end of its execution, or to its last change where
--- no end was recorded; it is known for completed tasks only. Tasks that end before they begin
--- are left out of median_hours and p90_hours. Open: neither completed nor given up. Overdue:
--- open past the end of the time allowed. Waiting is counted until the newest export of Task.
--- Drafts and tasks entered in error are left out.
+-- A task's time runs from its creation to the end of its execution. Where none is recorded it ends
+-- when an export saw the task completed that was not so before (timed_from_history counts these,
+-- by its latest completion), or else with its last change. It is known for completed tasks only.
+-- Tasks that end before they begin are left out of median_hours and p90_hours. Open: neither
+-- completed nor given up. Overdue: open past the end of the time allowed. Waiting is counted until
+-- the newest export of Task. Drafts and tasks entered in error are left out.
 WITH exported AS (
     SELECT connection_id, max(transaction_time) AS as_of
     FROM ops.load
     WHERE resource_type = 'Task'
     GROUP BY ALL
+),
+seen AS (
+    SELECT connection_id, task_id, max(valid_to) AS completed_at
+    FROM history.task
+    WHERE status IS DISTINCT FROM 'completed'
+    GROUP BY ALL
+    HAVING max_by(closed_by, valid_to) = 'superseded'
 ),
 timed AS (
     SELECT
@@ -18,12 +26,14 @@ timed AS (
         coalesce(t.priority, 'routine') AS priority,
         coalesce(t.status = 'completed', false) AS is_completed,
         coalesce(t.status IN ('cancelled', 'rejected', 'failed'), false) AS is_given_up,
-        epoch(coalesce(t.execution_period_end_at, t.last_modified_at) - t.authored_at) / 3600
-            AS hours,
+        t.execution_period_end_at IS NULL AND s.completed_at IS NOT NULL AS is_from_history,
+        coalesce(t.execution_period_end_at, s.completed_at, t.last_modified_at) AS ended_at,
+        epoch(ended_at - t.authored_at) / 3600 AS hours,
         epoch(e.as_of - t.authored_at) / 3600 AS waited_hours,
         t.restriction_period_end_at < e.as_of AS is_late
     FROM core.task AS t
     LEFT JOIN exported AS e USING (connection_id)
+    LEFT JOIN seen AS s USING (connection_id, task_id)
     WHERE coalesce(t.status, '') NOT IN ('draft', 'entered-in-error')
 )
 SELECT
@@ -38,7 +48,8 @@ SELECT
     round(quantile_cont(hours, 0.5) FILTER (is_completed AND hours >= 0), 2) AS median_hours,
     round(quantile_cont(hours, 0.9) FILTER (is_completed AND hours >= 0), 2) AS p90_hours,
     round(max(waited_hours) FILTER (NOT is_completed AND NOT is_given_up), 2)
-        AS longest_open_hours
+        AS longest_open_hours,
+    count(*) FILTER (is_completed AND is_from_history) AS timed_from_history
 FROM timed
 GROUP BY ALL
 ORDER BY connection_id, task, priority

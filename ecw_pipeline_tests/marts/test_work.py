@@ -107,8 +107,49 @@ def test_tasks_are_timed_when_done_and_counted_when_not(warehouse: Warehouse) ->
     )
 
     assert warehouse.mart(TASKS) == [
-        (PRACTICE, "Call", "urgent", 8, 4, 1, 3, 1, 6.0, 10.8, 216.0),
+        (PRACTICE, "Call", "urgent", 8, 4, 1, 3, 1, 6.0, 10.8, 216.0, 0),
     ]
+
+
+def closed(key: str, status: str, valid_to: str, by: str = "superseded") -> dict[str, Any]:
+    return {"task_id": key, "status": status, "valid_to": valid_to, "closed_by": by}
+
+
+def test_a_task_without_an_end_is_timed_by_its_change_to_completed(warehouse: Warehouse) -> None:
+    changed = "2024-02-20T00:00:00Z"  # long after: somebody wrote a note
+    warehouse.add(
+        "history.task",
+        closed("t1", "requested", "2024-02-01T01:00:00Z"),
+        closed("t1", "in-progress", "2024-02-01T05:00:00Z"),
+        closed("t1", "completed", "2024-02-19T00:00:00Z"),
+        closed("reopened", "requested", "2024-02-01T02:00:00Z"),
+        closed("reopened", "completed", "2024-02-01T03:00:00Z"),
+        closed("reopened", "in-progress", "2024-02-01T07:00:00Z"),
+        closed("recorded", "in-progress", "2024-02-09T00:00:00Z"),
+        closed("open", "requested", "2024-02-01T02:00:00Z"),
+    )
+    warehouse.add(
+        "core.task",
+        task("completed", task_id="t1", last_modified_at=changed),
+        task("completed", task_id="reopened", last_modified_at=changed),
+        task("completed", "2024-02-01T06:00:00Z", task_id="recorded"),
+        task("in-progress", task_id="open"),
+    )
+
+    found = warehouse.mart(TASKS, "completed, open, median_hours, p90_hours, timed_from_history")
+    assert found == [(3, 1, 6.0, 6.8, 2)]  # 5, 6 and 7 hours
+
+
+def test_a_task_deleted_before_it_came_back_completed_did_not_change(warehouse: Warehouse) -> None:
+    warehouse.add(
+        "history.task",
+        closed("t1", "requested", "2024-02-01T01:00:00Z"),
+        closed("t1", "in-progress", "2024-02-01T05:00:00Z", by="deleted"),
+    )
+    last = "2024-02-01T08:00:00Z"
+    warehouse.add("core.task", task("completed", task_id="t1", last_modified_at=last))
+
+    assert warehouse.mart(TASKS, "median_hours, timed_from_history") == [(8.0, 0)]
 
 
 def test_a_task_without_kind_or_priority_has_a_row(warehouse: Warehouse) -> None:
@@ -140,8 +181,45 @@ def test_reports_are_timed_from_test_to_issue(warehouse: Warehouse) -> None:
     )
 
     assert warehouse.mart(REPORTS) == [
-        (PRACTICE, "Laboratory", "Lipid panel", 5, 4, 1, 1, 15.0, 19.0),
+        (PRACTICE, "Laboratory", "Lipid panel", 5, 4, 1, 1, 15.0, 19.0, 0),
     ]
+
+
+def was(key: str, status: str, valid_to: str, issued: str | None = None) -> dict[str, Any]:
+    period = {"valid_to": valid_to, "closed_by": "superseded"}
+    return {**report(status, issued), "diagnostic_report_id": key, **period}
+
+
+def test_a_corrected_report_was_issued_when_it_first_was(warehouse: Warehouse) -> None:
+    warehouse.add(
+        "history.diagnostic_report",
+        was("r1", "preliminary", "2024-02-01T09:00:00Z", issued="2024-02-01T02:00:00Z"),
+        was("r1", "final", "2024-02-05T00:00:00Z", issued="2024-02-01T08:00:00Z"),
+        was("r1", "amended", "2024-02-08T00:00:00Z", issued="2024-02-05T00:00:00Z"),
+    )
+    corrected = report("corrected", "2024-02-08T00:00:00Z", diagnostic_report_id="r1")
+    warehouse.add("core.diagnostic_report", corrected)
+
+    found = warehouse.mart(REPORTS, "reports, issued, median_hours, timed_from_history")
+    assert found == [(1, 1, 8.0, 0)]
+
+
+def test_a_report_without_a_time_of_issue_is_timed_by_its_change(warehouse: Warehouse) -> None:
+    warehouse.add(
+        "history.diagnostic_report",
+        was("r1", "registered", "2024-02-01T03:00:00Z"),
+        was("r1", "preliminary", "2024-02-01T09:00:00Z"),
+        was("r1", "final", "2024-02-05T00:00:00Z"),
+        was("r2", "registered", "2024-02-01T03:00:00Z"),
+    )
+    warehouse.add(
+        "core.diagnostic_report",
+        report("amended", None, diagnostic_report_id="r1"),
+        report("preliminary", None, diagnostic_report_id="r2"),
+    )
+
+    found = warehouse.mart(REPORTS, "issued, pending, median_hours, timed_from_history")
+    assert found == [(1, 1, 9.0, 1)]
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,7 @@ def empty_warehouse(folder: Path) -> Iterator[Warehouse]:
     """A working warehouse with every built-in table, made from the views alone."""
     with working_warehouse(folder / "working.duckdb") as connection:
         for table in all_tables(None).values():
-            connection.execute(table.in_warehouse.ddl()[0])
+            for statement in table.in_warehouse.ddl()[:2]:  # core and history
+                connection.execute(statement)
         write_code_lists(connection, [astuple(code) for code in code_lists(None)])
         yield Warehouse(connection)
