@@ -121,7 +121,7 @@ class Table:
             return "connection_id", key
         if self.own:
             return ()
-        told = [c.name for c in self.compiled.columns if c.path == "%rowIndex" or c.path[:1] == "'"]
+        told = [column.name for column in self.compiled.columns if _tells_rows_apart(column.path)]
         return "connection_id", key, *told
 
     def flat_select(
@@ -139,6 +139,11 @@ class Table:
         )
         rows = self.compiled.select(self.compiled.from_ndjson([screened]))
         return f"SELECT {columns} FROM (\n{rows}\n)"
+
+
+def _tells_rows_apart(path: str) -> bool:
+    """Whether a path is a position, or a constant, which other branches of a union have otherwise."""
+    return path == "%rowIndex" or path[:1] == "'" or path.isdigit()
 
 
 def all_tables(user_folder: Path | None) -> dict[str, Table]:

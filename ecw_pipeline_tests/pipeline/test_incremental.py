@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dagster import AssetCheckSeverity
 
 from ecw_pipeline.fhir.resource_types import BRIEF_TYPES
 from ecw_pipeline.stages.tables import all_tables
@@ -135,10 +136,13 @@ def test_the_warehouse_says_which_exports_it_holds(story: Story) -> None:
 
 
 def test_an_enhanced_sync_brings_the_types_of_the_brief_alone(tmp_path: Path) -> None:
-    with site(tmp_path, patients=2) as one:
-        one.run("enhanced_sync", "2026-01-05")
+    with site(tmp_path, patients=6) as one:
+        result = one.run("enhanced_sync", "2026-01-05")
 
         loaded = one.rows("SELECT resource_type FROM ops.load WHERE lines_landed > 0")
         (export,) = one.lake.ledger.exports()
     assert {name for (name,) in loaded} == set(BRIEF_TYPES)
     assert (export.state, export.is_partial) == ("loaded", True)
+    found = result.get_asset_check_evaluations()
+    failed = [one for one in found if not one.passed and one.severity is AssetCheckSeverity.ERROR]
+    assert len(found) > 500 and not failed
