@@ -39,6 +39,11 @@ def prepare_dagster_home(settings: Settings) -> None:
     os.environ.setdefault("DAGSTER_HOME", str(here))
 
 
+def storage_folder(settings: Settings) -> Path:
+    """Where Dagster keeps its records."""
+    return Path(os.environ.get(_STORAGE) or settings.folder.dagster)
+
+
 def run_job(job_name: str, day: str, lake: Lake, title: str) -> None:
     """Run a job for one partition day in this process and wait for it.
 

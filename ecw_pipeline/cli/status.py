@@ -32,6 +32,7 @@ def run(
         "connections": [one.connection_id for one in lake.settings.connections()],
         "budget": _budget(lake),
         "problems": _problems(lake),
+        "failing_checks": _failing_checks(lake),
         "missing_types": _missing_types(lake),
         "exports": _exports(lake),
         **_published(lake, with_tables=as_json),
@@ -53,6 +54,9 @@ def _print(lake: "Lake", state: dict[str, Any]) -> None:
         console.print(f"connection {connection_id}: {words}", highlight=False, soft_wrap=True)
     for words in state["problems"]:
         console.print(f"[red]problem[/red] {escape(words)}", highlight=False, soft_wrap=True)
+    for check in state["failing_checks"]:
+        words = "[red]check fails[/red]" if check["severity"] == "ERROR" else "check warns"
+        console.print(f"{words} {escape(check['in_words'])}", highlight=False, soft_wrap=True)
     for connection_id, words in state["missing_types"].items():
         console.print(f"{connection_id}: {words}", highlight=False, soft_wrap=True)
     several = len(state["connections"]) > 1
@@ -114,6 +118,16 @@ def _problems(lake: "Lake") -> list[str]:
     from ecw_pipeline.stages.troubles import troubles
 
     return [one.words for one in troubles(lake)] if lake.folder.ledger.exists() else []
+
+
+def _failing_checks(lake: "Lake") -> list[dict[str, str]]:
+    from dataclasses import asdict
+
+    from ecw_pipeline.cli.dagster_runs import storage_folder
+    from ecw_pipeline.cli.failing_checks import failing_checks
+
+    found = failing_checks(storage_folder(lake.settings))
+    return [asdict(one) | {"in_words": one.in_words} for one in found]
 
 
 def _published(lake: "Lake", *, with_tables: bool) -> dict[str, Any]:

@@ -19,13 +19,13 @@ Figures: TypeAlias = dict[str, dg.MetadataValue]
 def figures_of_asked(lake: Lake, asked: Sequence[Export]) -> Figures:
     """How many exports were asked for, of what, and what the budgets of all connections are at."""
     told: Figures = {"exports": dg.MetadataValue.int(len(asked)), **_requests(lake)}
-    return told | {"summary": dg.MetadataValue.md("\n".join(_exports_table(asked)))}
+    return told | {"summary": dg.MetadataValue.md("\n".join(_exports_listed(asked)))}
 
 
 def figures_of_arrived(lake: Lake, arrived: Sequence[Export]) -> Figures:
     """How long the server took, how often it was asked again, and what it has to give."""
     files = [file for one in arrived for file in lake.ledger.files(one.export_id)]
-    lines = [*_exports_table(arrived), "", *_types_table(lake, arrived)]
+    lines = [*_exports_listed(arrived), "", *_types_table(lake, arrived)]
     return {
         "exports": dg.MetadataValue.int(len(arrived)),
         "export_minutes": dg.MetadataValue.float(max(map(_minutes, arrived), default=0.0)),
@@ -60,13 +60,13 @@ def _requests(lake: Lake) -> Figures:
     }
 
 
-def _exports_table(found: Sequence[Export]) -> Iterator[str]:
-    order = ("export_id", "connection_id", "since", "state", "types")
-    yield "| export | connection | since | state | types |"
-    yield "| --- | --- | --- | --- | --- |"
+def _exports_listed(found: Sequence[Export]) -> Iterator[str]:
     for export in found:
-        words = describe(export)
-        yield f"| {' | '.join(words[name] for name in order)} |"
+        told = describe(export)
+        yield (
+            f"- **{told['export_id']}** of {told['connection_id']}, since {told['since']},"
+            f" {told['state']}: {told['types']}"
+        )
 
 
 def _types_table(lake: Lake, found: Sequence[Export]) -> Iterator[str]:

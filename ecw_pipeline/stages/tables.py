@@ -142,7 +142,7 @@ class Table:
 
 
 def _tells_rows_apart(path: str) -> bool:
-    """Whether a path is a position, or a constant, which other branches of a union have otherwise."""
+    """Whether a path is a position, or a constant that is another in other branches of a union."""
     return path == "%rowIndex" or path[:1] == "'" or path.isdigit()
 
 

@@ -42,7 +42,7 @@ def test_an_exports_summary_tells_what_was_asked_and_what_comes(one: Unattended)
 
     (export,) = one.exports()
     summary = told["export_manifest"]["summary"]
-    assert f"| {export.export_id} | practice | the beginning | " in summary
+    assert f"**{export.export_id}** of practice, since the beginning" in summary
     patients = [
         file
         for file in one.practice.lake.ledger.files(export.export_id)

@@ -1,0 +1,62 @@
+"""The asset checks that failed when they were judged last, read from Dagster's own records.
+
+Without Dagster itself: importing it takes longer than all else that `ecw status` does.
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+# Source: Dagster 1.13, table `asset_check_executions` of the event log's index.
+_LATEST = """
+SELECT evaluation_event FROM asset_check_executions
+WHERE execution_status = 'FAILED' AND id IN (
+    SELECT max(id) FROM asset_check_executions
+    WHERE execution_status IN ('SUCCEEDED', 'FAILED') GROUP BY asset_key, check_name)
+ORDER BY asset_key, check_name
+"""
+
+
+@dataclass(frozen=True)
+class FailingCheck:
+    """A check of an asset, and what it found. ``severity`` is ERROR or WARN."""
+
+    asset: str
+    check: str
+    severity: str
+    found: str
+
+    @property
+    def in_words(self) -> str:
+        """For one line of a terminal."""
+        return f"{self.asset} {self.check}" + (f": {self.found}" if self.found else "")
+
+
+def failing_checks(storage: Path) -> list[FailingCheck]:
+    """Those in Dagster's storage folder; none where it keeps its records elsewhere."""
+    index = storage / "history" / "runs" / "index.db"
+    if not index.exists():
+        return []
+    try:
+        with closing(sqlite3.connect(f"{index.as_uri()}?mode=ro", uri=True)) as records:
+            return [_check(event) for (event,) in records.execute(_LATEST)]
+    except sqlite3.Error:  # a status must not fail because Dagster is being upgraded
+        return []
+
+
+def _check(event: str) -> FailingCheck:
+    said = json.loads(event)["dagster_event"]["event_specific_data"]
+    severity = said["severity"]["__enum__"].removeprefix("AssetCheckSeverity.")
+    asset = "/".join(said["asset_key"]["path"])
+    return FailingCheck(asset, said["check_name"], severity, ", ".join(_found(said["metadata"])))
+
+
+def _found(metadata: dict[str, Any]) -> Iterator[str]:
+    """The figures of a check; its longer texts are for the UI."""
+    for name, entry in metadata.items():
+        if isinstance(value := entry.get("value"), int | float):
+            yield f"{name.replace('_', ' ')} {value:.4g}"
