@@ -7,10 +7,6 @@ INSTALLED := $(VENV)/.installed
 # Tests write and sync many small files: in memory that takes a third of the time.
 TESTS_IN := $(shell df -Pm /dev/shm 2>/dev/null | awk 'NR == 2 && $$4 > 4000 {print "PYTEST_DEBUG_TEMPROOT=/dev/shm"}')
 
-export DAGSTER_HOME ?= $(CURDIR)
-export ECW_DATA ?= $(CURDIR)/data
-export ECW_DAGSTER_STORAGE ?= $(ECW_DATA)/dagster
-
 .PHONY: help setup demo dev test docs golden format lint types soak lock clean
 
 help:  ## Show this list

@@ -1,16 +1,12 @@
 """Running the pipeline's jobs as real Dagster runs, visible in the UI, with progress shown."""
 
-import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ecw_pipeline.cli.terminal import Step, progress
 from ecw_pipeline.errors import EcwError, MachineError
-from ecw_pipeline.files import private_folder
-from ecw_pipeline.settings import Settings
 from ecw_pipeline.stages.lake import Lake
 
 if TYPE_CHECKING:
@@ -18,30 +14,6 @@ if TYPE_CHECKING:
 
 _LOOK_SECONDS = 0.2
 _SEE_RUN = "see the run in the UI: make dev"
-_STORAGE = "ECW_DAGSTER_STORAGE"
-_MINIMAL = """storage: {sqlite: {base_dir: {env: ECW_DAGSTER_STORAGE}}}
-telemetry: {enabled: false}
-nux: {enabled: false}
-"""
-
-
-def prepare_dagster_home(settings: Settings) -> None:
-    """Point Dagster at its storage below the data folder, unless the environment says otherwise.
-
-    Its configuration is the `dagster.yaml` of the working folder, where there is one.
-    """
-    storage = private_folder(settings.folder.dagster)
-    os.environ.setdefault(_STORAGE, str(storage))
-    here = Path.cwd()
-    if not (here / "dagster.yaml").exists():
-        here = storage
-        (storage / "dagster.yaml").write_text(_MINIMAL, encoding="utf-8")
-    os.environ.setdefault("DAGSTER_HOME", str(here))
-
-
-def storage_folder(settings: Settings) -> Path:
-    """Where Dagster keeps its records."""
-    return Path(os.environ.get(_STORAGE) or settings.folder.dagster)
 
 
 def run_job(job_name: str, day: str, lake: Lake, title: str) -> None:

@@ -81,7 +81,7 @@ def _open_lake() -> "Lake":
     Raises:
         ConfigurationError: the data folder holds a real connection's data.
     """
-    from ecw_pipeline.cli.dagster_runs import prepare_dagster_home
+    from ecw_pipeline.cli.dagster_home import prepare_dagster_home
     from ecw_pipeline.cli.own_views import say_own_views
     from ecw_pipeline.stages.lake import Lake
 

@@ -29,7 +29,7 @@ def run(
 
     Without a configured connection a sandbox runs beside it. Example: ecw dev --port 3001
     """
-    from ecw_pipeline.cli.dagster_runs import prepare_dagster_home
+    from ecw_pipeline.cli.dagster_home import prepare_dagster_home
     from ecw_pipeline.cli.own_views import say_own_views
     from ecw_pipeline.cli.terminal import console
     from ecw_pipeline.settings import Settings

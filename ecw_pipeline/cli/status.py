@@ -123,10 +123,9 @@ def _problems(lake: "Lake") -> list[str]:
 def _failing_checks(lake: "Lake") -> list[dict[str, str]]:
     from dataclasses import asdict
 
-    from ecw_pipeline.cli.dagster_runs import storage_folder
     from ecw_pipeline.cli.failing_checks import failing_checks
 
-    found = failing_checks(storage_folder(lake.settings))
+    found = failing_checks(lake.folder.dagster)
     return [asdict(one) | {"in_words": one.in_words} for one in found]
 
 

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import dagster as dg
 
+from ecw_pipeline.cli.dagster_home import dagster_home
 from ecw_pipeline.clock import Clock, SystemClock
 from ecw_pipeline.defs.attachments import attachments
 from ecw_pipeline.defs.automation import EXECUTOR, JOBS, land_finished_exports
@@ -26,7 +27,6 @@ from ecw_pipeline_tests.stages.child import TABLES, TYPES, SmallLake
 from ecw_pipeline_tests.stages.interrupted import write_data
 from ecw_pipeline_tests.stages.practice import Practice, practice
 
-HOME = Path(__file__).parents[2]
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -142,8 +142,7 @@ def unattended(folder: Path, *, is_kept: bool = False, **config: Any) -> Iterato
     with practice(folder, **options) as one:
         one.environment.setattr(SmallLakeResource, "clock", one.clock)
         one.set("ECW_RESOURCE_TYPES", ",".join(TYPES))
-        one.set("DAGSTER_HOME", str(HOME))
-        one.set("ECW_DAGSTER_STORAGE", str(folder / "dagster"))
+        one.set("DAGSTER_HOME", str(dagster_home(one.lake.settings)))
         records = dg.DagsterInstance.get if is_kept else dg.DagsterInstance.ephemeral
         with records() as instance:
             yield Unattended(one, instance)
