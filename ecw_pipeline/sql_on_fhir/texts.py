@@ -19,6 +19,8 @@ def replace(text: str, pattern: str, new: str) -> str:
 
 
 def replace_matches(text: str, pattern: str, new: str) -> str:
+    if pattern == "''":  # unlike replace(), as FHIRPath's own tests have it
+        return text
     # A group is $1 in FHIRPath and \1 in DuckDB.
     escaped = f"replace({new}, '\\', '\\\\')"
     groups = f"regexp_replace({escaped}, '\\$(\\d)', '\\\\\\1', 'g')"

@@ -64,7 +64,7 @@ def replace(whole: str, pattern: str, new: str) -> Items:
 
 def replace_matches(whole: str, pattern: str, new: str) -> Items:
     groups = re.sub(r"\$(\d)", r"\\g<\1>", new.replace("\\", r"\\"))
-    return text(re.sub(pattern, groups, whole))
+    return text(re.sub(pattern, groups, whole) if pattern else whole)
 
 
 def matches(whole: str, pattern: str) -> Items:

@@ -117,6 +117,7 @@ CONVERSIONS: Cases = [
 ]
 TEXT: Cases = [
     ("'abc'.replace('', '-')", "-a-b-c-"),
+    ("'abc'.replaceMatches('', '-')", "abc"),
     ("'2024-05'.replaceMatches('(.*)-(.*)', '$2/$1')", "05/2024"),
     (r"'a'.replaceMatches('a', '\\')", "\\"),
     ("'abc'.indexOf('')", 0),
