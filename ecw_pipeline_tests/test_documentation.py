@@ -18,12 +18,15 @@ from ecw_pipeline.errors import EcwError
 from ecw_pipeline.marts.catalog import built_in_marts
 from ecw_pipeline.settings import ConnectionSettings, Settings
 from ecw_pipeline.sql_on_fhir.compiler import compile_view
+from ecw_pipeline.sql_on_fhir.functions import FUNCTIONS
+from ecw_pipeline.sql_on_fhir.special_forms import REFUSED, SPECIAL_FORMS
 from ecw_pipeline.warehouse.database import working_warehouse
 from ecw_pipeline_tests.empty_warehouse import empty_warehouse
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
 PAGES = README + "".join(path.read_text("utf-8") for path in (ROOT / "docs").glob("*.md"))
+VIEWS = (ROOT / "docs" / "views.md").read_text("utf-8")
 CODE_BLOCK = re.compile(r"```(\w*)\n(.*?)```", re.DOTALL)
 
 
@@ -95,6 +98,25 @@ def test_the_view_in_the_readme_compiles() -> None:
     columns = [column.name for column in compile_view(json.loads(text), with_keys=True).columns]
 
     assert columns[:4] == ["patient_id", "ordinal", "kind", "value"]
+
+
+def test_the_view_on_the_page_of_views_compiles() -> None:
+    (text,) = blocks("json", VIEWS)
+
+    columns = {column.name: column.sql_type for column in compile_view(json.loads(text)).columns}
+
+    assert columns == {
+        "patient": "VARCHAR",
+        "percent": "DOUBLE",
+        "percent_text": "VARCHAR",
+        "measured": "VARCHAR",
+    }
+
+
+def test_the_page_of_views_tells_of_every_function_and_of_no_other() -> None:
+    named = set(re.findall(r"`(\w+)\(\)`", VIEWS))
+
+    assert named == set(FUNCTIONS) | set(SPECIAL_FORMS) | set(REFUSED)
 
 
 def test_the_check_in_the_readme_says_what_the_command_says(tmp_path: Path) -> None:
