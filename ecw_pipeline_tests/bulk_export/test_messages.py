@@ -91,6 +91,8 @@ def test_one_file_outside_a_list_is_a_file() -> None:
         ("/files/1", "https://a.org/files/1"),
         ("2", "https://a.org/r4/status/2"),
         ("https://a.org/1?x=1&amp;y=2", "https://a.org/1?x=1&y=2"),
+        ("https://a.org/1?x=1&#38;y=2", "https://a.org/1?x=1&y=2"),
+        ("https://a.org/1?x=1&timestamp=2&region=3", "https://a.org/1?x=1&timestamp=2&region=3"),
         ("https://a.org/1?x=1&y=2", "https://a.org/1?x=1&y=2"),
     ],
 )
