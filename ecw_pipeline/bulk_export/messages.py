@@ -168,7 +168,7 @@ def parse_manifest(document: Mapping[str, Any], status_url: str) -> Manifest:
         for key, kind in _KINDS.items()
         for entry in _entries(document.get(key))
     )
-    needs_token = document.get("requiresAccessToken") in (True, None)
+    needs_token = str(document.get("requiresAccessToken")).lower() in ("true", "none")
     return Manifest(transaction_time, needs_token, files)
 
 
@@ -212,7 +212,15 @@ def _file(kind: FileKind, entry: Any, status_url: str) -> ManifestFile:
         whole_url = urljoin(status_url, unescaped(url))
     except ValueError as error:
         raise _unusable(kind, "with a URL that is none") from error
-    return ManifestFile(kind, resource_type, whole_url, count if type(count) is int else None)
+    if resource_type == "OperationOutcome":
+        kind = "error"  # some servers list them beside the resources
+    return ManifestFile(kind, resource_type, whole_url, _whole_number(count))
+
+
+def _whole_number(value: object) -> int | None:
+    """A count, which some servers write as a text."""
+    is_number = type(value) is int or (isinstance(value, str) and value.isdecimal())
+    return int(value) if is_number else None  # type: ignore[call-overload]
 
 
 def _unusable(kind: FileKind, fault: str) -> ProtocolError:
