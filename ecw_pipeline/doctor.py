@@ -15,6 +15,7 @@ from typing import Any, Literal
 import httpx
 
 from ecw_pipeline.bulk_export.client import BulkExportClient
+from ecw_pipeline.bulk_export.messages import unescaped
 from ecw_pipeline.errors import ConfigurationError, EcwError, ProtocolError, TemporaryError
 from ecw_pipeline.fhir_client.auth import BearerAuth, TokenSource
 from ecw_pipeline.fhir_client.budget import Budget
@@ -299,8 +300,7 @@ def _kick_off(patient: Patient) -> str:
         )
     require_not_busy(reply)
     if reply.status_code == httpx.codes.ACCEPTED:
-        patient.client.cancel(str(reply.url.join(reply.headers.get("content-location", ""))))
-        return "taken, and cancelled at once"
+        return _cancelled(patient, reply)
     if reply.status_code in (401, 403, 404, 405, 501):
         raise ProtocolError(
             f"the server refuses $export at {connection.level} level (HTTP {reply.status_code})",
@@ -312,6 +312,23 @@ def _kick_off(patient: Patient) -> str:
             "try: ecw export",
         )
     return "permitted (tried with a format that no server has)"
+
+
+def _cancelled(patient: Patient, reply: httpx.Response) -> str:
+    """End an export at once that was asked for to be refused."""
+    location = reply.headers.get("content-location")
+    if not location:
+        raise ProtocolError(
+            "the server takes $export and does not say where to ask after it (no Content-Location)",
+            "ask the provider's support: no export can be fetched",
+        )
+    if not patient.client.cancel(str(reply.url.join(unescaped(location)))):
+        raise _Doubt(
+            f"taken; the server at {reply.url.join(location).host} was not told to cancel it",
+            "the next export may have to wait for that one; if that host is the provider's,"
+            " add it to ECW_FILE_HOSTS",
+        )
+    return "taken, and cancelled at once"
 
 
 def _budget(patient: Patient) -> str:

@@ -17,7 +17,7 @@ from ecw_pipeline.settings import Settings
 from ecw_pipeline.stages.lake import Lake
 from ecw_pipeline_tests.builders import connection, present
 from ecw_pipeline_tests.fhir_client.test_sign_in import app, revoke, signed_in
-from ecw_pipeline_tests.odd_server import odd_server, raw
+from ecw_pipeline_tests.odd_server import OddServer, odd_server, raw
 
 KEY = jwk.ECKey.generate_key("P-384", {"kid": "ec-1", "use": "sig"})
 PUBLIC = {"keys": [KEY.as_dict(private=False)]}
@@ -88,6 +88,41 @@ def test_no_export_is_left_behind(sandbox: RunningSandbox) -> None:
     examined(sandbox)
 
     assert Lake(Settings.from_environment(), present()).ledger.exports() == []
+
+
+@pytest.fixture
+def taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[OddServer]:
+    """A server that takes any kick-off; where its status is, the test says."""
+    monkeypatch.setenv("ECW_DATA", str(tmp_path / "data"))
+    monkeypatch.chdir(tmp_path)
+    with odd_server() as odd:
+        smart = json.dumps({"token_endpoint": f"{odd.url}/token"})
+        odd.answers("/r4/.well-known/smart-configuration", raw(200, smart.encode()))
+        odd.answers("/token", raw(200, b'{"access_token": "abc"}'))
+        rest = {"resource": [{"type": "Patient"}], "operation": [{"name": "export"}]}
+        odd.answers("/r4/metadata", raw(200, json.dumps({"rest": [rest]}).encode()))
+        yield odd
+
+
+def kick_off_found(odd: OddServer) -> Finding:
+    lake = Lake(Settings.from_environment(), present())
+    found = examine(lake, connection(odd.url + "/r4"))
+    return next(finding for finding in found if finding.link == "kick off")
+
+
+def test_an_export_that_is_taken_elsewhere_is_not_cancelled_there(taken: OddServer) -> None:
+    with odd_server() as other:
+        taken.answers("/r4/$export", raw(202, content_location=f"{other.url}/status/1"))
+
+        assert kick_off_found(taken).status == "warning"
+        assert other.arrivals == []
+
+
+def test_an_export_that_is_taken_without_a_status_url_is_told(taken: OddServer) -> None:
+    taken.answers("/r4/$export", raw(202))
+
+    assert "Content-Location" in kick_off_found(taken).said
+    assert {one.method for one in taken.arrivals if one.path == "/r4/$export"} == {"GET"}
 
 
 @pytest.mark.parametrize(

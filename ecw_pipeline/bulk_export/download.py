@@ -26,6 +26,8 @@ from ecw_pipeline.fhir_client.transport import (
 from ecw_pipeline.files import machine_errors, sha256_of
 
 PATIENCE = timedelta(minutes=1)
+# How object storage answers a signed link that has expired: S3 and Azure by 403, Google's by 400.
+_REFUSED_LINK = (httpx.codes.BAD_REQUEST, httpx.codes.FORBIDDEN)
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,14 @@ class Downloaded:
     size_bytes: int
 
 
+class ExpiredLinkError(TemporaryError):
+    """The address of a file is no longer good; the manifest, read anew, may have a fresh one."""
+
+
+class RefusedLinkError(ProtocolError):
+    """The address of a file is refused; of a signed one, storage so says that it has expired."""
+
+
 def download(
     session: Session, url: str, stem: Path, limits: Limits, *, with_token: bool
 ) -> Downloaded:
@@ -46,7 +56,9 @@ def download(
     where an address or a redirect may lead is the session's to say.
 
     Raises:
-        TemporaryError: the link expired, the connection broke or crawled, or the file came
+        ExpiredLinkError: the link is gone.
+        RefusedLinkError: the link is refused: it may have expired.
+        TemporaryError: the connection broke or crawled, the server failed, or the file came
             damaged; asking again may help.
         ProtocolError: the server refused the file, it is out of all proportion, or its address
             is not to be asked.
@@ -127,7 +139,7 @@ def _copy(reply: httpx.Response, part: Partial, stream: BinaryIO, clock: Clock) 
 def _require_body(reply: httpx.Response, part: Partial) -> None:
     require_not_busy(reply)
     if reply.status_code in (404, 410):
-        raise TemporaryError(
+        raise ExpiredLinkError(
             "the link to an export file has expired",
             "run again: the manifest is read anew for fresh links",
         )
@@ -148,7 +160,13 @@ def _require_body(reply: httpx.Response, part: Partial) -> None:
         )
     is_rest = reply.status_code == httpx.codes.PARTIAL_CONTENT and bool(part.headers())
     if reply.status_code != httpx.codes.OK and not is_rest:
-        raise ProtocolError(
-            f"the server answered {reply.status_code} instead of an export file",
-            "run again; if it stays, ask the provider's support",
-        )
+        raise _refusal(reply)
+
+
+def _refusal(reply: httpx.Response) -> EcwError:
+    said = f"the server answered {reply.status_code} instead of an export file"
+    next_step = "run again; if it stays, ask the provider's support"
+    if reply.status_code in _REFUSED_LINK:
+        return RefusedLinkError(said, next_step)
+    may_pass = reply.is_server_error or reply.status_code == httpx.codes.REQUEST_TIMEOUT
+    return TemporaryError(said, next_step) if may_pass else ProtocolError(said, next_step)

@@ -1,6 +1,6 @@
 """What goes over the wire in a Bulk Data export, as values. Sending is `client.py`'s."""
 
-import html
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -14,6 +14,16 @@ from ecw_pipeline.fhir.restriction import UNRESTRICTED, Restriction
 from ecw_pipeline.settings import ExportLevel
 
 FileKind = Literal["output", "deleted", "error"]
+
+_AMPERSAND = re.compile("&(?:amp|#38|#x26);", re.IGNORECASE)
+
+
+def unescaped(url: str) -> str:
+    """A URL that some servers escape as if it were HTML, as it was meant.
+
+    Nothing but the ampersand: by HTML's rules ``&timestamp=1`` begins with a sign, ``&times``.
+    """
+    return _AMPERSAND.sub("&", url)
 
 
 @dataclass(frozen=True)
@@ -80,7 +90,7 @@ class ExportRequest:
         Only what is there is compared, as gateways rewrite addresses and POST has no query.
         """
         try:
-            said = parse_qs(urlsplit(html.unescape(str(document.get("request", "")))).query)
+            said = parse_qs(urlsplit(unescaped(str(document.get("request", "")))).query)
             since = said.get("_since") and parse_instant(said["_since"][0].replace(" ", "+"))
         except (ValueError, BadDataError):
             return True
@@ -158,7 +168,7 @@ def parse_manifest(document: Mapping[str, Any], status_url: str) -> Manifest:
         for key, kind in _KINDS.items()
         for entry in _entries(document.get(key))
     )
-    needs_token = document.get("requiresAccessToken") in (True, None)
+    needs_token = str(document.get("requiresAccessToken")).lower() in ("true", "none")
     return Manifest(transaction_time, needs_token, files)
 
 
@@ -169,7 +179,7 @@ def next_page(document: Mapping[str, Any], url: str) -> str | None:
     """
     for link in _entries(document.get("link")):
         if isinstance(link, dict) and link.get("relation") == "next" and link.get("url"):
-            return urljoin(url, html.unescape(str(link["url"])))
+            return urljoin(url, unescaped(str(link["url"])))
     return None
 
 
@@ -199,11 +209,18 @@ def _file(kind: FileKind, entry: Any, status_url: str) -> ManifestFile:
     if not isinstance(resource_type, str) or (resource_type and not is_type_name(resource_type)):
         raise _unusable(kind, "of a type that is none")
     try:
-        # Some servers escape the manifest as if it were HTML.
-        whole_url = urljoin(status_url, html.unescape(url))
+        whole_url = urljoin(status_url, unescaped(url))
     except ValueError as error:
         raise _unusable(kind, "with a URL that is none") from error
-    return ManifestFile(kind, resource_type, whole_url, count if type(count) is int else None)
+    if resource_type == "OperationOutcome":
+        kind = "error"  # some servers list them beside the resources
+    return ManifestFile(kind, resource_type, whole_url, _whole_number(count))
+
+
+def _whole_number(value: object) -> int | None:
+    """A count, which some servers write as a text."""
+    is_number = type(value) is int or (isinstance(value, str) and value.isdecimal())
+    return int(value) if is_number else None  # type: ignore[call-overload]
 
 
 def _unusable(kind: FileKind, fault: str) -> ProtocolError:

@@ -3,14 +3,13 @@
 Nothing here sends, waits or writes. Source: Bulk Data Access, "Bulk Data Export Operation".
 """
 
-import html
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urljoin
 
-from ecw_pipeline.bulk_export.messages import Manifest, Reply, parse_manifest
+from ecw_pipeline.bulk_export.messages import Manifest, Reply, parse_manifest, unescaped
 from ecw_pipeline.errors import ProtocolError
 
 FIRST_POLL_SECONDS = 2.0
@@ -120,8 +119,7 @@ def _started(state: Requested, reply: Reply, location: str) -> ExportState:
     if not location:
         return Failed("the server accepted the export but named no status URL")
     try:
-        # Some servers escape their headers as if they were HTML.
-        url = urljoin(state.url, html.unescape(location))
+        url = urljoin(state.url, unescaped(location))
     except ValueError:
         return Failed("the server accepted the export but its status URL is none")
     return InProgress(url, "", _wait_seconds(reply, FIRST_POLL_SECONDS))

@@ -11,7 +11,7 @@ from itertools import islice
 from pathlib import Path
 
 from ecw_pipeline.bulk_export.client import BulkExportClient
-from ecw_pipeline.bulk_export.download import Downloaded
+from ecw_pipeline.bulk_export.download import Downloaded, ExpiredLinkError, RefusedLinkError
 from ecw_pipeline.bulk_export.limits import Limits
 from ecw_pipeline.errors import EcwError, TemporaryError
 from ecw_pipeline.ledger_rows import Export, ExportFile
@@ -90,9 +90,11 @@ def _download(
         return client.find(file.url, stem, limits, export.restriction.patient_ids)
     try:
         return client.download(file.url, stem, limits, with_token=export.requires_token)
-    except TemporaryError:
+    except (ExpiredLinkError, RefusedLinkError):
         url = _fresh_url(lake, client, export, file)
-        return client.download(url, stem, limits, with_token=export.requires_token)
+    except TemporaryError:
+        url = file.url  # what broke off may be resumed, also where the job is forgotten by now
+    return client.download(url, stem, limits, with_token=export.requires_token)
 
 
 def _fresh_url(lake: Lake, client: BulkExportClient, export: Export, file: ExportFile) -> str:

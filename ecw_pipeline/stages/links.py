@@ -5,36 +5,44 @@ from urllib.parse import urlsplit
 from ecw_pipeline.bulk_export.client import BulkExportClient
 from ecw_pipeline.bulk_export.messages import ManifestFile
 from ecw_pipeline.bulk_export.protocol import Completed, InProgress
-from ecw_pipeline.errors import EcwError, ProtocolError
-from ecw_pipeline.ledger_rows import Export, ExportFile
+from ecw_pipeline.errors import EcwError, ProtocolError, TemporaryError
+from ecw_pipeline.ledger_rows import Export
 from ecw_pipeline.stages.lake import Lake
+from ecw_pipeline.stages.manifests import announced_files
 
 
 def refresh_links(lake: Lake, client: BulkExportClient, export: Export) -> None:
     """Read the manifest again, because its links have expired.
 
     Raises:
-        EcwError: the server no longer has the export.
+        TemporaryError: the server has no time to say.
+        ProtocolError: the server no longer has the export.
     """
     state = client.poll(InProgress(export.status_url, "", 0.0))
+    if isinstance(state, InProgress):
+        raise TemporaryError(
+            f"the links to the files of export {export.export_id} have expired, and the server"
+            " gives no fresh ones now",
+            "run again in some minutes: work continues where it stopped",
+        )
     if not isinstance(state, Completed):
         raise _gone(export)
-    planned = lake.ledger.files(export.export_id)
+    # The ledger knows files by the types of their lines; the manifest, as received, may not.
+    planned = announced_files(lake, export)
     fresh = state.manifest.files
     if sorted(map(_sort_of, planned)) != sorted(map(_sort_of, fresh)):
         raise _gone(export)
     # The server may list its files in another order now: like goes with like, and path with path.
-    pairs = zip(sorted(planned, key=_place_of), sorted(fresh, key=_place_of), strict=True)
-    for file, again in pairs:
-        lake.ledger.mark_file(export.export_id, file.file_number, url=again.url)
+    numbers = sorted(range(len(planned)), key=lambda number: _place_of(planned[number]))
+    for number, again in zip(numbers, sorted(fresh, key=_place_of), strict=True):
+        lake.ledger.mark_file(export.export_id, number, url=again.url)
 
 
-def _sort_of(file: ExportFile | ManifestFile) -> tuple[str, str, int]:
-    count = file.manifest_count if isinstance(file, ExportFile) else file.count
-    return file.kind, file.resource_type, -1 if count is None else count
+def _sort_of(file: ManifestFile) -> tuple[str, str, int]:
+    return file.kind, file.resource_type, -1 if file.count is None else file.count
 
 
-def _place_of(file: ExportFile | ManifestFile) -> tuple[tuple[str, str, int], str]:
+def _place_of(file: ManifestFile) -> tuple[tuple[str, str, int], str]:
     return _sort_of(file), urlsplit(file.url).path
 
 

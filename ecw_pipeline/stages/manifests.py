@@ -1,8 +1,8 @@
 """The manifest of an export: kept as received, doubted, and its files planned."""
 
-from ecw_pipeline.bulk_export.messages import ExportRequest, Manifest
+from ecw_pipeline.bulk_export.messages import ExportRequest, Manifest, ManifestFile, parse_manifest
 from ecw_pipeline.bulk_export.protocol import Completed
-from ecw_pipeline.files import write_json
+from ecw_pipeline.files import read_json, write_json
 from ecw_pipeline.ledger_rows import Export
 from ecw_pipeline.stages.lake import Lake
 
@@ -41,6 +41,12 @@ def keep_manifest(lake: Lake, export_id: str, completed: Completed) -> None:
         manifest.requires_access_token,
         _planned_files(manifest),
     )
+
+
+def announced_files(lake: Lake, export: Export) -> tuple[ManifestFile, ...]:
+    """The files of an export as its manifest announced them, by their numbers in the ledger."""
+    folder = lake.folder.export(export.connection_id, export.export_id)
+    return parse_manifest(read_json(folder / "manifest.json"), export.status_url).files
 
 
 def _why_not_empty(export: Export) -> str:

@@ -202,6 +202,17 @@ def test_a_server_agrees_to_cancel_or_not(
         assert client.cancel(url) is agreed
 
 
+def test_a_status_url_at_another_host_is_not_cancelled_and_gets_no_token(
+    odd: OddServer, tmp_path: Path
+) -> None:
+    with odd_server() as other, client_of(odd.url + "/r4", tmp_path) as client:
+        url = other.answers("/status/1", raw(202))
+
+        assert not client.cancel(url)
+        assert not client.cancel("http://elsewhere.example.org/status/1")
+        assert other.arrivals == []
+
+
 def test_a_host_that_is_gone_is_a_temporary_error(tmp_path: Path) -> None:
     with odd_server() as gone:
         base_url = gone.url + "/r4"

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ecw_pipeline.bulk_export.download import Downloaded, download
+from ecw_pipeline.bulk_export.download import Downloaded, RefusedLinkError, download
 from ecw_pipeline.bulk_export.limits import Limits
 from ecw_pipeline.clock import ManualClock
 from ecw_pipeline.errors import EcwError, MachineError, ProtocolError, TemporaryError
@@ -184,8 +184,11 @@ def test_a_file_without_https_is_not_fetched(odd: OddServer, tmp_path: Path, url
         (raw(503), TemporaryError),
         (raw(302, location="/file"), TemporaryError),
         (raw(401, b"<html>sign in</html>", content_type="text/html"), ProtocolError),
-        (raw(403), ProtocolError),
-        (raw(500), ProtocolError),
+        (raw(400), RefusedLinkError),
+        (raw(403), RefusedLinkError),
+        (raw(405), ProtocolError),
+        (raw(408), TemporaryError),
+        (raw(500), TemporaryError),
         (raw(206, LINES), ProtocolError),
     ],
 )

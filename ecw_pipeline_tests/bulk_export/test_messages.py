@@ -91,6 +91,8 @@ def test_one_file_outside_a_list_is_a_file() -> None:
         ("/files/1", "https://a.org/files/1"),
         ("2", "https://a.org/r4/status/2"),
         ("https://a.org/1?x=1&amp;y=2", "https://a.org/1?x=1&y=2"),
+        ("https://a.org/1?x=1&#38;y=2", "https://a.org/1?x=1&y=2"),
+        ("https://a.org/1?x=1&timestamp=2&region=3", "https://a.org/1?x=1&timestamp=2&region=3"),
         ("https://a.org/1?x=1&y=2", "https://a.org/1?x=1&y=2"),
     ],
 )
@@ -98,14 +100,27 @@ def test_a_url_is_made_whole(url: str, whole: str) -> None:
     assert one_file(url=url).url == whole
 
 
-@pytest.mark.parametrize("count", ["5", 5.0, True, None, []])
+def test_a_count_that_is_written_as_text_is_compared() -> None:
+    assert one_file(count="5").count == 5
+
+
+def test_outcomes_that_are_listed_beside_resources_are_no_resources() -> None:
+    assert one_file(type="OperationOutcome").kind == "error"
+
+
+@pytest.mark.parametrize("count", ["some", "-1", 5.0, True, None, []])
 def test_a_count_that_is_no_number_is_no_count(count: object) -> None:
     assert one_file(count=count).count is None
 
 
-@pytest.mark.parametrize("value", ["true", 0, False, "false"])
+@pytest.mark.parametrize("value", [0, False, "false", "no"])
 def test_only_true_requires_a_token(value: object) -> None:
     assert manifest(requiresAccessToken=value).requires_access_token is False
+
+
+@pytest.mark.parametrize("value", [True, "true", None])
+def test_true_may_be_a_text_and_goes_without_saying(value: object) -> None:
+    assert manifest(requiresAccessToken=value).requires_access_token is True
 
 
 def test_a_file_without_a_type_is_kept_for_landing_to_judge() -> None:

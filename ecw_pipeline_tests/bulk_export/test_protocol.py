@@ -109,6 +109,15 @@ def test_a_parameter_that_was_not_sent_cannot_be_left_out(text: str) -> None:
     assert isinstance(next_state(Requested(ASKED.url, ("_since", "_type")), reply), Failed)
 
 
+def test_a_parameter_of_a_status_url_that_begins_like_an_entity_stays_as_it_is() -> None:
+    location = "https://a.org/status?a=1&timestamp=2&region=3&section=4"
+
+    state = next_state(ASKED, Reply(202, {"content-location": location}))
+
+    assert isinstance(state, InProgress)
+    assert state.status_url == location
+
+
 def test_a_status_url_that_was_escaped_as_html_is_read() -> None:
     state = next_state(ASKED, Reply(202, {"content-location": "/status?a=1&amp;b=2"}))
 

@@ -44,7 +44,7 @@ def test_several_files_are_under_way_at_a_time(one: Practice) -> None:
 
 
 def test_when_one_fails_what_is_under_way_is_kept_and_the_rest_not_begun(one: Practice) -> None:
-    one.proxy.spoil(DOWNLOAD, status(403), times=1)
+    one.proxy.spoil(DOWNLOAD, status(405), times=1)
     exports = one.arrive()
 
     assert "Patient" in one.land(*exports)

@@ -80,14 +80,45 @@ def test_a_gzip_file_that_stays_damaged_is_named_and_has_no_lines(one: Practice)
     assert counts_of(one.lake, export, "Practitioner").lines_landed == 0
 
 
-def test_links_that_expired_are_read_anew_from_the_manifest(one: Practice) -> None:
+@pytest.mark.parametrize("code", [403, 410])
+def test_links_that_expired_are_read_anew_from_the_manifest(one: Practice, code: int) -> None:
     exports = one.arrive()
     polls = one.proxy.arrived("$export-status")
-    one.proxy.spoil("$export-file", status(410), times=1)
+    one.proxy.spoil("$export-file", status(code), times=1)
 
     assert one.land(*exports) == {}
 
     assert one.proxy.arrived("$export-status") == polls + 1
+
+
+@pytest.mark.parametrize("spoiler", [cut, status(500)])
+def test_a_file_that_breaks_is_fetched_again_though_the_server_forgot_the_export(
+    one: Practice, spoiler: Spoiler
+) -> None:
+    exports = one.arrive()
+    one.proxy.spoil("$export-status", status(404))
+    one.proxy.spoil("$export-file", spoiler, times=1)
+
+    assert one.land(*exports) == {}
+
+
+def test_a_server_too_busy_for_fresh_links_is_asked_again_later(one: Practice) -> None:
+    exports = one.arrive()
+    one.proxy.spoil("$export-status", status(429), times=1)
+    one.proxy.spoil("$export-file", status(410), times=1)
+
+    assert "no fresh ones now" in " ".join(one.land(*exports).values())
+    assert one.land(*exports) == {}
+
+
+def test_links_expire_of_files_whose_type_the_manifest_does_not_say(one: Practice) -> None:
+    one.site.sandbox.faults.replace({"organized_output": {"keeps_type": False}})
+    exports = one.arrive()
+    last = one.lake.ledger.files(exports[0].export_id)[-1].url.rpartition("/")[2]
+    one.proxy.spoil(last, status(410), times=3)
+
+    assert one.land(*exports) != {}
+    assert one.land(*exports) == {}
 
 
 def test_what_has_landed_is_not_fetched_again(one: Practice) -> None:
