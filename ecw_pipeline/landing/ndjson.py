@@ -33,6 +33,11 @@ def numbered_lines(path: Path) -> Iterator[tuple[int, bytes]]:
             ) from error
 
 
+def longest_line_bytes(path: Path) -> int:
+    """How long the longest line is, without its ending."""
+    return max((len(line) for _, line in numbered_lines(path)), default=0)
+
+
 def ends_in_mid_line(path: Path) -> bool:
     """Whether a plain file has no line ending at its end; of gzip its own trailer tells."""
     if path.suffix == ".gz" or not path.stat().st_size:

@@ -23,6 +23,7 @@ from ecw_pipeline.sql_on_fhir.running import ViewResult, run_compiled, unfit_dat
 from ecw_pipeline.sql_on_fhir.view_definition import ViewDefinition, read_view
 
 __all__ = [
+    "MAXIMUM_LINE_BYTES",
     "Column",
     "CompiledView",
     "ViewError",

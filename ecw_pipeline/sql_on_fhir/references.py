@@ -35,7 +35,7 @@ def _key(is_plain: str, rest: str, reference: str, is_type: str) -> str:
     last = f"split_part({unversioned}, '/', -1)"
     is_other = (
         f"split_part({unversioned}, '/', -2) {is_type}"
-        rf" AND regexp_full_match({last}, '[A-Za-z0-9\-.]+')"
+        rf" AND regexp_full_match({last}, '[A-Za-z0-9\-._]+')"
     )
     return (
         f"CASE WHEN {is_plain} AND NOT contains({rest}, '/') AND NOT ends_with({reference}, '/')"

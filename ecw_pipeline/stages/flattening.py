@@ -11,6 +11,7 @@ from ecw_pipeline.ledger_rows import Export
 from ecw_pipeline.sql_on_fhir.compiler import unfit_data
 from ecw_pipeline.stages.lake import Lake
 from ecw_pipeline.stages.landing import counts_of, quarantine_lines, screened_files
+from ecw_pipeline.stages.long_lines import with_room_for_lines
 from ecw_pipeline.stages.tables import Table
 from ecw_pipeline.warehouse.parquet import stamp_of, write_parquet
 
@@ -86,14 +87,19 @@ def _stamp(lake: Lake, table: Table, export: Export) -> str:
 
 
 def _write(lake: Lake, table: Table, export: Export, path: Path) -> int:
-    parts = [
-        table.flat_select(export.connection_id, export.export_id, file.path, screened)
-        for file, screened in screened_files(lake, export, table.resource_type)
-    ]
-    with duckdb.connect() as connection:
-        connection.execute("SET TimeZone = 'UTC'")
-        query = "\nUNION ALL\n".join(parts)
-        return write_parquet(connection, query, path, _stamp(lake, table, export))
+    files = screened_files(lake, export, table.resource_type)
+
+    def write(room: int) -> int:
+        parts = [
+            table.flat_select(export.connection_id, export.export_id, file.path, screened, room)
+            for file, screened in files
+        ]
+        with duckdb.connect() as connection:
+            connection.execute("SET TimeZone = 'UTC'")
+            query = "\nUNION ALL\n".join(parts)
+            return write_parquet(connection, query, path, _stamp(lake, table, export))
+
+    return with_room_for_lines([screened for _, screened in files], write)
 
 
 def _quarantine_unreadable(lake: Lake, table: Table, export: Export, error: duckdb.Error) -> None:

@@ -12,7 +12,7 @@ from ecw_pipeline.errors import UnsupportedViewError
 from ecw_pipeline.fhir import structure
 from ecw_pipeline.fhir.resource_types import snake_case
 from ecw_pipeline.quoting import identifier, literal
-from ecw_pipeline.sql_on_fhir.compiler import CompiledView, compile_view
+from ecw_pipeline.sql_on_fhir.compiler import MAXIMUM_LINE_BYTES, CompiledView, compile_view
 from ecw_pipeline.view_definitions.catalog import OwnView, built_in_views, own_views
 from ecw_pipeline.warehouse.schema import WarehouseColumn, WarehouseTable
 
@@ -125,7 +125,12 @@ class Table:
         return "connection_id", key, *told
 
     def flat_select(
-        self, connection_id: str, export_id: str, source_file: str, screened: Path
+        self,
+        connection_id: str,
+        export_id: str,
+        source_file: str,
+        screened: Path,
+        maximum_line_bytes: int = MAXIMUM_LINE_BYTES,
     ) -> str:
         """The query that gives this table's rows of one screened file."""
         fixed = {
@@ -137,7 +142,8 @@ class Table:
             f"{fixed[c.name]} AS {identifier(c.name)}" if c.name in fixed else identifier(c.name)
             for c in self.in_warehouse.columns
         )
-        rows = self.compiled.select(self.compiled.from_ndjson([screened]))
+        lines = self.compiled.from_ndjson([screened], maximum_line_bytes=maximum_line_bytes)
+        rows = self.compiled.select(lines)
         return f"SELECT {columns} FROM (\n{rows}\n)"
 
 

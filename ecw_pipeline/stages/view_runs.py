@@ -17,6 +17,7 @@ from ecw_pipeline.landing.landing import LandingPaths, LandingReport, screen_fil
 from ecw_pipeline.landing.unreadable import unreadable_lines
 from ecw_pipeline.quoting import literal
 from ecw_pipeline.sql_on_fhir.compiler import CompiledView, unfit_data
+from ecw_pipeline.stages.long_lines import with_room_for_lines
 from ecw_pipeline.warehouse.parquet import write_parquet
 
 OTHER_TYPE = "other_resource_type"
@@ -102,10 +103,15 @@ def _run(
 
 
 def _write(view: CompiledView, given: Sequence[GivenFile], parquet: Path) -> int:
-    source = view.from_ndjson([file.screened for file in given])
-    with duckdb.connect() as connection:
-        connection.execute("SET TimeZone = 'UTC'")
-        return write_parquet(connection, view.select(source), parquet)
+    screened = [file.screened for file in given]
+
+    def write(room: int) -> int:
+        source = view.from_ndjson(screened, maximum_line_bytes=room)
+        with duckdb.connect() as connection:
+            connection.execute("SET TimeZone = 'UTC'")
+            return write_parquet(connection, view.select(source), parquet)
+
+    return with_room_for_lines(screened, write)
 
 
 def _told(file: GivenFile, report: LandingReport) -> FileRun:

@@ -205,7 +205,7 @@ def listed(
                if(is_inline, n.source_line, b.source_line) AS held_line
         FROM named AS n LEFT JOIN binaries AS b ON b.resource_key = md5_number(
             $connection_id || '/Binary/'
-            || nullif(regexp_extract(reference, '^Binary/([A-Za-z0-9.-]{1,64})$', 1), ''))
+            || nullif(regexp_extract(reference, '^Binary/([A-Za-z0-9._-]{1,256})$', 1), ''))
         ORDER BY held_export NULLS LAST, held_file, held_line, ordinal, attachment_id
         """,
         {"connection_id": connection_id, "base": f"{base_url}/"},

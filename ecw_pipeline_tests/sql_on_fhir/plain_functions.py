@@ -212,7 +212,7 @@ def key_of(reference: str, resource_type: str) -> str | None:
     if len(parts) < 2 or not re.fullmatch("[A-Z][A-Za-z]*", parts[-2]):
         return None
     # A relative reference names an id that we were given, even one that breaks the rule for ids.
-    is_id = parts[-1] if len(parts) == 2 else re.fullmatch(r"[A-Za-z0-9.-]{1,64}", parts[-1])
+    is_id = parts[-1] if len(parts) == 2 else re.fullmatch(r"[A-Za-z0-9._-]{1,256}", parts[-1])
     return parts[-1] if is_id and resource_type in {"", parts[-2]} else None
 
 

@@ -74,6 +74,16 @@ def test_lines_that_no_table_can_read_are_quarantined_and_the_rest_is_loaded(
         assert one.stale() == []
 
 
+def test_a_line_longer_than_duckdb_takes_by_itself_is_a_row_like_any_other(tmp_path: Path) -> None:
+    long = {**ANN, "id": "long", "text": {"status": "generated", "div": "x" * (34 << 20)}}
+    data = write_lines(tmp_path / "lines", "Patient", ANN, long)
+    with practice(tmp_path, data=data) as one:
+        one.pull()
+
+        assert one.rows("SELECT patient_id FROM core.patient ORDER BY 1") == [("ann",), ("long",)]
+        assert one.stale() == []
+
+
 def test_a_view_that_fails_on_the_data_leaves_only_its_own_table_behind(
     one: Practice, views: Path
 ) -> None:

@@ -265,3 +265,27 @@ def test_an_observations_value_is_in_the_columns_of_its_type(
     (row,) = table_rows("observation", {"resourceType": "Observation", "id": "o", **value})
 
     assert row == {"observation_id": "o", "component_count": 0, **told}
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [
+        "Patient/pat_1",
+        "Patient/pat_1/_history/2",
+        "https://fhir.example.org/r4/Patient/pat_1",
+        "https://fhir.example.org/r4/Patient/pat_1/_history/2",
+    ],
+)
+def test_an_id_that_lands_is_referred_to_in_every_form_of_reference(reference: str) -> None:
+    """Landing takes ids with an underscore, and of more than 64 characters."""
+    for key in ("pat_1", "p" * 100):
+        observation = {
+            "resourceType": "Observation",
+            "id": "o",
+            "subject": {"reference": reference.replace("pat_1", key)},
+        }
+
+        [row] = table_rows("observation", observation)
+
+        told = (row.get("patient_id"), row.get("subject_id"), row.get("subject_type"))
+        assert told == (key, key, "Patient")
