@@ -346,6 +346,6 @@ def describe(export: Export) -> dict[str, str]:
         "since": format_instant(export.since) if export.since else "the beginning",
         "types": ", ".join(export.resource_types),
         "restriction": export.restriction.in_words,
-        "progress": export.progress,
+        "progress": export.progress if export.is_open else "",
         "error": export.error,
     }

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 
 from ecw_pipeline.errors import ProtocolError, TemporaryError
 from ecw_pipeline.ledger_rows import Export
-from ecw_pipeline.stages.exports import advance_export, require_arrived
+from ecw_pipeline.stages.exports import advance_export, describe, require_arrived
 from ecw_pipeline.stages.plans import Wish
 from ecw_pipeline_tests.builders import MONDAY
 from ecw_pipeline_tests.odd_server import raw
@@ -62,6 +63,14 @@ def test_a_further_day_asks_only_for_what_changed_since(one: Practice) -> None:
     (second,) = one.ask(TUESDAY)
 
     assert second.since == first.transaction_time
+
+
+def test_progress_is_told_while_there_is_some_to_come(one: Practice) -> None:
+    (loaded,) = _land(one)
+    told = replace(loaded, progress="69 %")
+
+    assert describe(told)["progress"] == ""
+    assert describe(replace(told, state="requested"))["progress"] == "69 %"
 
 
 def test_an_open_export_answers_further_days_too(slow: Practice) -> None:
