@@ -24,6 +24,7 @@ from ecw_pipeline.fhir.resource_types import is_type_name
 from ecw_pipeline.fhir_client.rate_headers import retry_after_seconds
 from ecw_pipeline.fhir_client.session import FHIR_JSON, Session
 from ecw_pipeline.fhir_client.transport import (
+    FIRST_ANSWER,
     ONCE,
     json_object,
     network_errors,
@@ -106,7 +107,8 @@ class BulkExportClient:
                 content=json.dumps(request.body(further)) if is_posted else None,
                 headers=headers | ({"Content-Type": FHIR_JSON} if is_posted else {}),
                 auth=self._session.auth,
-                extensions=ONCE,
+                follow_redirects=True,
+                extensions=ONCE | self._session.own_hosts,
             )
         if reply.status_code in (httpx.codes.BAD_GATEWAY, httpx.codes.GATEWAY_TIMEOUT):
             raise TemporaryError(
@@ -133,7 +135,7 @@ class BulkExportClient:
         return next_state(waiting, reply)
 
     def _ask_status(self, url: str) -> Reply:
-        """One request: what a passing failure means is decided by the protocol, not repeated."""
+        """One reply: what a passing failure means is decided by the protocol, not repeated."""
         require_safe_url(url)
         headers = {"Accept": "application/json"}
         with network_errors(url):
@@ -141,7 +143,8 @@ class BulkExportClient:
                 url,
                 headers=headers,
                 auth=self._session.auth,
-                extensions=ONCE | self._session.own_hosts,
+                follow_redirects=True,
+                extensions=FIRST_ANSWER | self._session.own_hosts,
             )
         return self._read(reply)
 
@@ -153,7 +156,7 @@ class BulkExportClient:
                 for all could lose files.
         """
         whole, seen = first, {url}
-        following = next_page(first.document, url)
+        following = next_page(first.document, first.url)
         while following is not None:
             if following in seen:
                 raise ProtocolError(
@@ -161,13 +164,11 @@ class BulkExportClient:
                     "run again: it is read anew; if it stays, ask the provider's support",
                 )
             page = self._ask_status(following)
-            if page.status_code != httpx.codes.OK:
+            if page.status_code != httpx.codes.OK or not is_manifest(page.document):
                 return page
-            if not is_manifest(page.document):
-                return replace(page, document={})  # as with a whole one: it may still come
             seen.add(following)
             whole = replace(whole, document=joined_pages(whole.document, page.document))
-            following = next_page(page.document, following)
+            following = next_page(page.document, page.url)
         return whole
 
     def kept(self, stem: Path) -> download.Downloaded | None:
@@ -207,4 +208,4 @@ class BulkExportClient:
         headers = {name.lower(): value for name, value in reply.headers.items()}
         now = self._session.clock.now()
         wait = retry_after_seconds(reply.headers, now)
-        return Reply(reply.status_code, headers, json_object(reply), wait)
+        return Reply(reply.status_code, headers, json_object(reply), wait, str(reply.url))

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
-from urllib.parse import parse_qs, quote, urljoin, urlsplit
+from urllib.parse import parse_qs, quote, urljoin, urlsplit, urlunsplit
 
 from ecw_pipeline.errors import BadDataError, ProtocolError
 from ecw_pipeline.fhir.instants import parse_instant
@@ -16,6 +16,22 @@ from ecw_pipeline.settings import ExportLevel
 FileKind = Literal["output", "deleted", "error"]
 
 _AMPERSAND = re.compile("&(?:amp|#38|#x26);", re.IGNORECASE)
+
+
+def whole_url(base: str, url: str) -> str:
+    """A URL of the server's, relative ones by ``base``.
+
+    A server behind a proxy that ends TLS may believe that it is asked in plain http: its own host
+    is asked as ``base`` was.
+
+    Raises:
+        ValueError: it is no URL.
+    """
+    whole, asked = urlsplit(urljoin(base, unescaped(url))), urlsplit(base)
+    is_own = whole.hostname == asked.hostname and whole.port in (None, 80)
+    if (asked.scheme, whole.scheme) == ("https", "http") and is_own:
+        whole = whole._replace(scheme="https", netloc=asked.netloc)
+    return urlunsplit(whole)
 
 
 def unescaped(url: str) -> str:
@@ -94,7 +110,7 @@ class ExportRequest:
             since = said.get("_since") and parse_instant(said["_since"][0].replace(" ", "+"))
         except (ValueError, BadDataError):
             return True
-        types = {name for names in said.get("_type", ()) for name in names.split(",")}
+        types = {name.strip() for names in said.get("_type", ()) for name in names.split(",")}
         if types and self.resource_types and types != set(self.resource_types):
             return False
         if said.get("_typeFilter") and not self.restriction.type_filters:
@@ -108,12 +124,17 @@ def _only(values: Mapping[str, str], name: str) -> list[str]:
 
 @dataclass(frozen=True)
 class Reply:
-    """What came back: enough to decide the next state, nothing that sends."""
+    """What came back: enough to decide the next state, nothing that sends.
+
+    Args:
+        url: where it came from in the end; empty where that was asked.
+    """
 
     status_code: int
     headers: Mapping[str, str] = field(default_factory=dict)
     document: Mapping[str, Any] = field(default_factory=dict)
     retry_after_seconds: float | None = None
+    url: str = ""
 
 
 @dataclass(frozen=True)
@@ -179,7 +200,7 @@ def next_page(document: Mapping[str, Any], url: str) -> str | None:
     """
     for link in _entries(document.get("link")):
         if isinstance(link, dict) and link.get("relation") == "next" and link.get("url"):
-            return urljoin(url, unescaped(str(link["url"])))
+            return whole_url(url, str(link["url"]))
     return None
 
 
@@ -209,12 +230,12 @@ def _file(kind: FileKind, entry: Any, status_url: str) -> ManifestFile:
     if not isinstance(resource_type, str) or (resource_type and not is_type_name(resource_type)):
         raise _unusable(kind, "of a type that is none")
     try:
-        whole_url = urljoin(status_url, unescaped(url))
+        whole = whole_url(status_url, url)
     except ValueError as error:
         raise _unusable(kind, "with a URL that is none") from error
     if resource_type == "OperationOutcome":
         kind = "error"  # some servers list them beside the resources
-    return ManifestFile(kind, resource_type, whole_url, _whole_number(count))
+    return ManifestFile(kind, resource_type, whole, _whole_number(count))
 
 
 def _whole_number(value: object) -> int | None:

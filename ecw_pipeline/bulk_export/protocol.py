@@ -7,19 +7,28 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urljoin
 
-from ecw_pipeline.bulk_export.messages import Manifest, Reply, parse_manifest, unescaped
+from ecw_pipeline.bulk_export.messages import (
+    Manifest,
+    Reply,
+    is_manifest,
+    parse_manifest,
+    whole_url,
+)
 from ecw_pipeline.errors import ProtocolError
 
 FIRST_POLL_SECONDS = 2.0
 LONGEST_POLL_SECONDS = 300.0
 # A server that asks to be polled every second, and then stands still, is asked ever more rarely.
 LONGEST_IDLE_POLL_SECONDS = 60.0
+# One that answers nothing but 500, and no OperationOutcome, is asked ever more rarely up to here.
+LONGEST_FAILING_POLL_SECONDS = 60.0
 # How long a kick-off that was refused for a passing reason rests, unless the server says.
 REFUSED_WAIT_SECONDS = 60.0
 # As codes of FHIR's issue-type are spelt; anything else could be free text.
 _CODE = re.compile(r"[a-z-]{1,40}")
+_SEVERE = frozenset({"error", "fatal"})
+_FAILING = "the server fails to say how far it is"
 _URL = re.compile(r"https?://[^\s\"'<>]+")
 _RUNNING = re.compile(
     r"already (?:running|exists|being|in )|in progress|\bconflict\b", re.IGNORECASE
@@ -99,8 +108,9 @@ def next_state(state: Requested | InProgress, reply: Reply) -> ExportState:
 def _after_kick_off(state: Requested, reply: Reply) -> ExportState:
     said = f"HTTP {reply.status_code}{_codes(reply)}"
     match reply.status_code:
-        case 202 | 200:
-            return _started(state, reply, reply.headers.get("content-location", ""))
+        case 200 | 201 | 202:
+            named = reply.headers.get("content-location") or reply.headers.get("location", "")
+            return _started(state, reply, named)
         case 400 | 409 | 422 | 423 | 429 if _is_running(reply):
             if url := _running_url(reply):
                 return _started(state, reply, url)
@@ -119,7 +129,7 @@ def _started(state: Requested, reply: Reply, location: str) -> ExportState:
     if not location:
         return Failed("the server accepted the export but named no status URL")
     try:
-        url = urljoin(state.url, unescaped(location))
+        url = whole_url(reply.url or state.url, location)
     except ValueError:
         return Failed("the server accepted the export but its status URL is none")
     return InProgress(url, "", _wait_seconds(reply, FIRST_POLL_SECONDS))
@@ -146,7 +156,9 @@ def _named_parameter(state: Requested, reply: Reply) -> str:
 
 def _after_poll(state: InProgress, reply: Reply) -> ExportState:
     match reply.status_code:
-        case 200 if not reply.document:
+        case 200 if _SEVERE.intersection(_severities(reply)):
+            return Failed(f"the export failed at the server: HTTP 200{_codes(reply)}")
+        case 200 if not is_manifest(reply.document):
             # The manifest of some servers comes after they have said that it is there.
             said = "complete, says the server, but without a manifest"
             return InProgress(state.status_url, said, _longer(state.wait_seconds))
@@ -164,13 +176,23 @@ def _after_poll(state: InProgress, reply: Reply) -> ExportState:
             return InProgress(state.status_url, said, _wait_seconds(reply, 60.0))
         case 404 | 410:
             return Lost()
+        case status if status >= 500 and not any(_issues(reply)) and _is_patient(state):
+            # Not the server's word that the export failed: a crash on the way, which may pass.
+            wait = _longer(state.wait_seconds if state.progress == _FAILING else 0.0)
+            return InProgress(state.status_url, _FAILING, _wait_seconds(reply, wait))
         case status:
             return Failed(f"the export failed at the server: HTTP {status}{_codes(reply)}")
 
 
+def _is_patient(state: InProgress) -> bool:
+    """Whether a server that does nothing but fail has not done so for minutes."""
+    return state.progress != _FAILING or state.wait_seconds <= LONGEST_FAILING_POLL_SECONDS
+
+
 def _complete(state: InProgress, reply: Reply) -> ExportState:
     try:
-        return Completed(parse_manifest(reply.document, state.status_url), reply.document)
+        url = reply.url or state.status_url
+        return Completed(parse_manifest(reply.document, url), reply.document)
     except ProtocolError as error:
         return Failed(str(error))
 
@@ -206,6 +228,10 @@ def _longer(wait_seconds: float) -> float:
 def _issues(reply: Reply) -> Iterator[Mapping[str, Any]]:
     issues = reply.document.get("issue")
     yield from (one for one in issues if isinstance(one, dict)) if isinstance(issues, list) else ()
+
+
+def _severities(reply: Reply) -> Iterator[str]:
+    yield from (str(issue.get("severity")) for issue in _issues(reply))
 
 
 def _issue_codes(reply: Reply) -> tuple[str, ...]:

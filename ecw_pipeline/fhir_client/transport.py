@@ -5,7 +5,7 @@
 """
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -28,6 +28,8 @@ FILES_LANE = {"ecw_lane": "files"}
 ATTACHMENTS_LANE = {"ecw_lane": "attachments"}
 # A request marked so goes out once: repeating it could do a thing twice.
 ONCE = {"ecw_once": True}
+# A request marked so is repeated where the connection breaks, and takes any answer.
+FIRST_ANSWER = {"ecw_first_answer": True}
 
 
 class HttpsOnly(httpx.BaseTransport):
@@ -72,7 +74,7 @@ class Metered(httpx.BaseTransport):
             if wait is None:
                 turn = self._budget.seconds_to_turn() or FIRST_BACKOFF_SECONDS
                 wait = used_up.wait_seconds if used_up else turn
-            self._budget.pause(wait)
+            self._budget.pause(max(wait, FIRST_BACKOFF_SECONDS))
         elif used_up and not self._budget.paces(used_up.limit):
             self._budget.pause(used_up.wait_seconds)
 
@@ -90,14 +92,24 @@ class Retrying(httpx.BaseTransport):
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         attempts = 1 if request.extensions.get("ecw_once") else self._attempts
-        return repeated(lambda: self._inner.handle_request(request), self._clock, attempts)
+        takes_any = request.extensions.get("ecw_first_answer")
+        retried = frozenset[int]() if takes_any else RETRIED_STATUSES
+        return repeated(lambda: self._inner.handle_request(request), self._clock, attempts, retried)
 
     def close(self) -> None:
         self._inner.close()
 
 
-def repeated(send: Callable[[], httpx.Response], clock: Clock, attempts: int) -> httpx.Response:
-    """Send until something is answered that waiting does not mend; at most ``attempts`` times."""
+def repeated(
+    send: Callable[[], httpx.Response],
+    clock: Clock,
+    attempts: int,
+    retried: Collection[int] = RETRIED_STATUSES,
+) -> httpx.Response:
+    """Send until something is answered that waiting does not mend; at most ``attempts`` times.
+
+    A server that is busy and asks for no wait worth the name is given one.
+    """
     for attempt in range(1, attempts):
         try:
             response = send()
@@ -106,11 +118,11 @@ def repeated(send: Callable[[], httpx.Response], clock: Clock, attempts: int) ->
                 raise
             clock.sleep(_backoff_seconds(attempt))
             continue
-        if response.status_code not in RETRIED_STATUSES:
+        if response.status_code not in retried:
             return response
-        wait = retry_after_seconds(response.headers, clock.now())
+        wait = retry_after_seconds(response.headers, clock.now()) or 0.0
         response.close()
-        clock.sleep(_backoff_seconds(attempt) if wait is None else wait)
+        clock.sleep(wait if wait >= FIRST_BACKOFF_SECONDS else _backoff_seconds(attempt))
     return send()
 
 

@@ -34,6 +34,8 @@ from ecw_pipeline.stages.troubles import failed_exports
 # So is one whose export the server forgot.
 MOST_KICK_OFFS = 2
 UNREACHABLE_WAIT_SECONDS = 60.0
+# How soon a server that makes one export at a time is asked for the next, unless it says later.
+ONE_AT_A_TIME_SECONDS = 10.0
 # Exports take 5 to 30 minutes: a step that must wait for one tries again then.
 WAIT_FOR_OTHERS_SECONDS = 900.0
 
@@ -184,9 +186,26 @@ def _kick_off(lake: Lake, client: BulkExportClient, export: Export) -> Export:
     if isinstance(state, Failed) and export.level == "group":
         # Some servers answer 401 for a group that they do not know.
         state = Failed(f"{state.reason} for Group {export.group_id}: check ECW_GROUP_ID")
+    state = _unless_another_of_ours(lake, export, state)
     _record(lake, export.export_id, state)  # a log that cannot be written costs no export
     tell_kick_off(lake, export, request, state)
     return lake.ledger.export(export.export_id)
+
+
+def _unless_another_of_ours(lake: Lake, export: Export, state: ExportState) -> ExportState:
+    """Wait where the export that the server sends us to is another one of ours.
+
+    Servers that allow one at a time say where the running one is: its files are of other types.
+    """
+    under_way = {
+        other.status_url: other.export_id
+        for other in lake.ledger.exports(export.connection_id)
+        if other.state == "requested" and other.export_id != export.export_id
+    }
+    if not (isinstance(state, InProgress) and state.status_url in under_way):
+        return state
+    reason = f"the server is at work on export {under_way[state.status_url]}: one at a time"
+    return Refused(reason, max(state.wait_seconds, ONE_AT_A_TIME_SECONDS))
 
 
 def _note_unreachable(lake: Lake, export_id: str, error: TemporaryError) -> None:

@@ -33,6 +33,9 @@ from ecw_pipeline_tests.builders import connection
 from ecw_pipeline_tests.odd_server import OddServer, odd_server, raw
 
 NO_MANIFEST = "complete, says the server, but without a manifest"
+FATAL = (
+    b'{"resourceType": "OperationOutcome", "issue": [{"severity": "fatal", "code": "exception"}]}'
+)
 EVERYTHING = ExportRequest("system", "", ("Patient", "Task"), None)
 
 
@@ -183,6 +186,36 @@ def test_a_status_url_without_https_is_not_asked(odd: OddServer, tmp_path: Path)
             client.poll(state)
 
 
+def test_redirects_of_kick_off_and_status_are_followed(odd: OddServer, tmp_path: Path) -> None:
+    odd.answers("/r4/$export", raw(307, location="/moved/$export"))
+    odd.answers("/moved/$export", raw(202, content_location="status/1"))
+    odd.answers("/moved/status/1", raw(303, location="/done/1/manifest"))
+    odd.answers("/done/1/manifest", manifest_page("Patient.ndjson"))
+
+    with client_of(odd.url + "/r4", tmp_path) as client:
+        done = finished(client, client.kick_off(EVERYTHING))
+
+    assert [file.url for file in done.manifest.files] == [f"{odd.url}/done/1/Patient.ndjson"]
+    assert odd.authorizations("/done/1/manifest") == ["Bearer abc"]
+
+
+def test_a_redirect_to_another_host_is_not_followed(odd: OddServer, tmp_path: Path) -> None:
+    with odd_server() as other, client_of(odd.url + "/r4", tmp_path) as client:
+        away = raw(307, location=other.answers("/status/1", raw(202)))
+        odd.answers("/r4/$export", away)
+        with pytest.raises(ProtocolError, match="not its own host"):
+            client.kick_off(EVERYTHING)
+        with pytest.raises(ProtocolError, match="not its own host"):
+            client.poll(InProgress(odd.answers("/away", away), "", 2.0))
+        assert other.arrivals == []
+
+
+def test_a_poll_whose_connection_breaks_is_repeated(odd: OddServer, tmp_path: Path) -> None:
+    url = odd.answers("/breaks", b"", b"", raw(202, x_progress="7%"))
+    with client_of(odd.url + "/r4", tmp_path) as client:
+        assert client.poll(InProgress(url, "", 2.0)) == InProgress(url, "7%", 3.0)
+
+
 def test_a_manifest_that_is_html_is_none_yet(odd: OddServer, tmp_path: Path) -> None:
     url = odd.answers("/status/1", raw(200, b"<html>sign in</html>"))
     with client_of(odd.url + "/r4", tmp_path) as client:
@@ -259,10 +292,11 @@ def test_pages_that_run_in_a_circle_may_not_be_all(odd: OddServer, tmp_path: Pat
     [
         (raw(503, retry_after="9"), InProgress("", "", 9)),
         (raw(404), Lost()),
-        (raw(500), Failed("the export failed at the server: HTTP 500")),
+        (raw(400), Failed("the export failed at the server: HTTP 400")),
         (raw(200), InProgress("", NO_MANIFEST, 3.0)),
         (raw(200, b"<html>"), InProgress("", NO_MANIFEST, 3.0)),
         (raw(200, b'{"resourceType": "OperationOutcome"}'), InProgress("", NO_MANIFEST, 3.0)),
+        (raw(200, FATAL), Failed("the export failed at the server: HTTP 200 (exception)")),
     ],
 )
 def test_a_page_that_cannot_be_read_decides_for_the_whole(

@@ -45,6 +45,29 @@ def test_a_status_url_may_be_relative() -> None:
     assert state.status_url == "https://a.org/status/1"
 
 
+@pytest.mark.parametrize("status", [200, 201, 202])
+@pytest.mark.parametrize("header", ["content-location", "location"])
+def test_a_kick_off_may_be_taken_in_other_words(status: int, header: str) -> None:
+    state = next_state(ASKED, Reply(status, {header: "/status/1"}))
+
+    assert state == InProgress("https://a.org/status/1", "", 2.0)
+
+
+@pytest.mark.parametrize(
+    ("location", "asked"),
+    [
+        ("http://a.org/status/1", "https://a.org/status/1"),
+        ("http://a.org:80/status/1", "https://a.org/status/1"),
+        ("http://a.org:8080/status/1", "http://a.org:8080/status/1"),
+        ("http://b.org/status/1", "http://b.org/status/1"),
+    ],
+)
+def test_a_server_behind_a_proxy_is_asked_as_before(location: str, asked: str) -> None:
+    state = next_state(ASKED, Reply(202, {"content-location": location}))
+
+    assert state == InProgress(asked, "", 2.0)
+
+
 @pytest.mark.parametrize("headers", [{}, {"content-location": "http://[bad"}])
 def test_a_kick_off_without_a_status_url_has_failed(headers: dict[str, str]) -> None:
     assert isinstance(next_state(ASKED, Reply(202, headers)), Failed)
@@ -193,6 +216,27 @@ def test_a_poll_that_fails_for_a_passing_reason_waits_on(status: int) -> None:
 
 def test_a_transient_outcome_waits_on() -> None:
     assert isinstance(next_state(WAITING, Reply(500, document=outcome("transient"))), InProgress)
+
+
+def test_a_server_that_fails_without_a_word_is_waited_for_some_minutes() -> None:
+    state, waits = replace(WAITING, wait_seconds=300.0), []
+    while isinstance(following := next_state(state, Reply(500)), InProgress):
+        state = following
+        waits.append(state.wait_seconds)
+
+    assert following == Failed("the export failed at the server: HTTP 500")
+    assert waits[0] == 3.0
+    assert 120 < sum(waits) < 600
+
+
+def test_a_document_that_is_no_manifest_is_none_yet() -> None:
+    assert isinstance(next_state(WAITING, Reply(200, document={"status": "busy"})), InProgress)
+
+
+def test_an_outcome_in_place_of_the_manifest_is_the_servers_word_that_it_failed() -> None:
+    state = next_state(WAITING, Reply(200, document=outcome("processing")))
+
+    assert state == Failed("the export failed at the server: HTTP 200 (processing)")
 
 
 @pytest.mark.parametrize("status", [404, 410])

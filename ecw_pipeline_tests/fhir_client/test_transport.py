@@ -121,6 +121,18 @@ def test_the_wait_the_server_asks_for_is_kept(server: OddServer) -> None:
     assert clock.slept_seconds == [7.0, 20.0]
 
 
+@pytest.mark.parametrize("text", ["0", "0.2", "-5"])
+def test_a_server_that_is_busy_and_asks_for_no_wait_is_given_one(
+    server: OddServer, text: str
+) -> None:
+    clock = monday_clock()
+    url = server.answers("/a", *[raw(429, retry_after=text)] * 3, raw(200))
+    with patient_client(clock) as client:
+        client.get(url)
+
+    assert [int(seconds) for seconds in clock.slept_seconds] == [1, 2, 4]
+
+
 def test_a_request_that_must_go_out_once_does(server: OddServer) -> None:
     url = server.answers("/once", raw(503), raw(200))
     with patient_client(monday_clock()) as http:
@@ -146,7 +158,10 @@ def test_each_attempt_pays_the_budget(server: OddServer, tmp_path: Path) -> None
     assert len(budget.usage().recent_grants) == 3
 
 
-@pytest.mark.parametrize(("reply", "seconds"), [(raw(429, retry_after="40"), 40), (raw(429), 1)])
+@pytest.mark.parametrize(
+    ("reply", "seconds"),
+    [(raw(429, retry_after="40"), 40), (raw(429), 1), (raw(429, retry_after="0"), 1)],
+)
 def test_a_429_stops_every_process_of_the_connection(
     server: OddServer, tmp_path: Path, reply: bytes, seconds: int
 ) -> None:

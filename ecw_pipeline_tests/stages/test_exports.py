@@ -18,7 +18,7 @@ from ecw_pipeline.stages.plans import Wish
 from ecw_pipeline_tests.builders import MONDAY
 from ecw_pipeline_tests.odd_server import raw
 from ecw_pipeline_tests.stages.practice import DAY, Practice, practice, small_data
-from ecw_pipeline_tests.stages.proxy import hung_up, status
+from ecw_pipeline_tests.stages.proxy import forwarded, hung_up, status
 
 KICK_OFF = "/fhir/r4/$export?"
 TUESDAY, WEDNESDAY = "2026-01-06", "2026-01-07"
@@ -161,6 +161,24 @@ def test_a_type_wanted_later_gets_a_full_export_of_its_own(one: Practice) -> Non
     asked = {e.resource_types: e.since for e in one.ask(TUESDAY)}
 
     assert asked == {("Patient",): first.transaction_time, ("Practitioner",): None}
+
+
+def test_an_export_of_ours_that_runs_is_not_taken_for_the_next(one: Practice) -> None:
+    one.set("ECW_RESOURCE_TYPES", "Patient")
+    _land(one)
+    one.set("ECW_RESOURCE_TYPES", "Patient,Practitioner")
+
+    def one_at_a_time(_: httpx.Response) -> bytes:
+        (running,) = [e for e in one.lake.ledger.exports() if e.state == "requested"]
+        return raw(429, content_location=running.status_url)
+
+    one.proxy.spoil(KICK_OFF, forwarded, times=1)
+    one.proxy.spoil(KICK_OFF, one_at_a_time, times=1)
+
+    exports = one.arrive(TUESDAY)
+
+    assert {e.resource_types for e in exports} == {("Practitioner",), ("Patient",)}
+    assert len({e.status_url for e in exports}) == 2
 
 
 def test_two_who_ask_at_once_start_one_export(slow: Practice) -> None:
