@@ -21,5 +21,8 @@ FROM core.condition
 WHERE coalesce(clinical_status_code, 'active') IN ('active', 'recurrence', 'relapse')
     AND coalesce(verification_status_code, '') NOT IN ('refuted', 'entered-in-error')
     AND abatement_at IS NULL
+    AND coalesce(abatement_date_time, abatement_period_start, abatement_period_end,
+        abatement_string) IS NULL
+    AND coalesce(abatement_age, abatement_range_low, abatement_range_high) IS NULL
     AND patient_id IS NOT NULL
 ORDER BY connection_id, patient_id, since DESC NULLS LAST, condition_id
