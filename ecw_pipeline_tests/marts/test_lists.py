@@ -226,8 +226,12 @@ def test_a_summary_is_one_row_even_of_a_patient_of_whom_little_is_known(
         "core.observation",
         {**result, "observation_id": "o1", "value_quantity": 8, "effective_at": "2024-01-01"},
         {
-            **result, "loinc_code": "17856-6", "value_unit": "mmol/mol",
-            "observation_id": "o2", "value_quantity": 53, "effective_at": "2024-02-01",
+            **result,
+            "loinc_code": "17856-6",
+            "value_unit": "mmol/mol",
+            "observation_id": "o2",
+            "value_quantity": 53,
+            "effective_at": "2024-02-01",
         },
         {**result, "observation_id": "o3", "value_quantity": 6, "effective_at": None},
     )
