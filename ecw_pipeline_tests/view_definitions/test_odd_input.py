@@ -138,6 +138,10 @@ def test_a_patient_is_shown_by_what_is_known_of_the_name(
     assert row.get("name_text") == shown
 
 
+def coded(system: str, code: str) -> dict[str, Any]:
+    return {"class": {"code": "AMB"}, "type": [{"coding": [{"system": system, "code": code}]}]}
+
+
 @pytest.mark.parametrize(
     ("encounter", "is_telehealth"),
     [
@@ -156,6 +160,12 @@ def test_a_patient_is_shown_by_what_is_known_of_the_name(
             },
             True,
         ),
+        (coded("http://www.ama-assn.org/go/cpt", "98000"), True),
+        (coded("http://www.ama-assn.org/go/cpt", "98016"), True),
+        (coded("http://www.ama-assn.org/go/cpt", "98017"), False),
+        (coded("http://www.ama-assn.org/go/cpt", "98971"), True),
+        (coded("http://www.ama-assn.org/go/cpt", "99213"), False),
+        (coded("http://snomed.info/sct", "386472008"), True),
     ],
 )
 def test_telehealth_is_told_by_class_or_type(
