@@ -1,9 +1,9 @@
 -- What does each patient take now?
 -- Grain: one row per active prescription of a patient. Key: (connection_id, medication_request_id).
--- Active: status active, intent order or a kind of order, or none given; not a wish that something
--- be not taken. The medication's name and code are the prescription's own, else those of the
--- Medication that it refers to. Whether the patient really takes it, no prescription tells; one that
--- nobody ended stays active: prescribed_at says since when.
+-- Active: status active, intent order or a kind of order, or none given; not a wish that
+-- something be not taken. The medication's name and code are the prescription's own, else those
+-- of the Medication that it refers to. Whether the patient really takes it, no prescription
+-- tells; one that nobody ended stays active: prescribed_at says since when.
 SELECT
     r.connection_id,
     r.medication_request_id,

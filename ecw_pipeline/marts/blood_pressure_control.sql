@@ -1,17 +1,18 @@
 -- Of the patients with hypertension, how many are in control of their blood pressure?
 -- Grain: one row per connection and measurement year. Key: (connection_id, measurement_year).
 -- The year is that of the connection's newest export; readings count from its first day to the
--- export. denominator: patients aged 18 to 85 at the year's end, not known to have died, with an
--- active essential hypertension (ICD-10-CM I10, or SNOMED CT 38341003 or 59621000) and an encounter
--- that took place in the year. controlled: on the latest day with a reading, the lowest systolic
--- value is below 140 and the lowest diastolic below 90 mm[Hg], as CMS165 has it; a patient without
--- a reading is not in control. The day is that of UTC. Pregnancy, dialysis, hospice and frailty are
--- not excluded: this approximates CMS165; it is no certified measure.
+-- export, by the day that the practice's server wrote, in its own time zone. denominator:
+-- patients aged 18 to 85 at the year's end, not known to have died, with an active essential
+-- hypertension (ICD-10-CM I10, or SNOMED CT 38341003 or 59621000) and an encounter that took
+-- place in the year. controlled: on the latest day with a reading, the lowest systolic value is
+-- below 140 and the lowest diastolic below 90 mm[Hg], as CMS165 has it; a patient without a
+-- reading is not in control. Values in kPa are turned into mm[Hg]. Pregnancy, dialysis, hospice
+-- and frailty are not excluded: this approximates CMS165; it is no certified measure.
 WITH period AS (
     SELECT
         connection_id,
+        max(transaction_time) AS as_of,
         year(max(transaction_time)) AS measurement_year,
-        make_date(year(max(transaction_time)), 1, 1) AS first_day,
         make_date(year(max(transaction_time)), 12, 31) AS last_day
     FROM ops.load
     GROUP BY ALL
@@ -23,13 +24,19 @@ denominator AS (
     SEMI JOIN (
         SELECT connection_id, patient_id
         FROM core.condition
-        WHERE (left(icd10_code, 3) IN (SELECT code FROM ops.code_list WHERE list = 'essential_hypertension')
+        WHERE (
+            left(icd10_code, 3)
+                IN (SELECT code FROM ops.code_list WHERE list = 'essential_hypertension')
             OR snomed_code IN (SELECT code FROM ops.code_list WHERE list = 'essential_hypertension'))
             AND coalesce(clinical_status_code, 'active') IN ('active', 'recurrence', 'relapse')
             AND coalesce(verification_status_code, '') NOT IN ('refuted', 'entered-in-error')
     ) AS d USING (connection_id, patient_id)
     SEMI JOIN (
-        SELECT connection_id, patient_id, year(period_start_at) AS measurement_year
+        SELECT
+            connection_id,
+            patient_id,
+            try_cast(left(coalesce(period_start, period_start_at::VARCHAR), 4) AS BIGINT)
+                AS measurement_year
         FROM core.encounter
         WHERE coalesce(status, '') NOT IN ('planned', 'cancelled', 'noshow', 'entered-in-error')
     ) AS e USING (connection_id, patient_id, measurement_year)
@@ -38,17 +45,23 @@ denominator AS (
 ),
 usable AS (
     SELECT o.connection_id, o.observation_id, o.patient_id, o.loinc_code, o.value_quantity,
-        o.effective_at::DATE AS day
+        o.value_unit, o.value_unit_code, m.measurement_year,
+        left(coalesce(o.effective_date_time, o.effective_period_start, o.effective_instant,
+            o.effective_at::VARCHAR), 10) AS day
     FROM core.observation AS o
     JOIN period AS m USING (connection_id)
-    WHERE o.status IN ('final', 'amended', 'corrected') AND o.effective_at >= m.first_day
+    WHERE o.status IN ('final', 'amended', 'corrected') AND o.effective_at <= m.as_of
+        AND starts_with(day, m.measurement_year::VARCHAR)
 ),
 measured AS (
-    SELECT connection_id, patient_id, day, loinc_code AS side, value_quantity AS mm_hg
+    SELECT connection_id, patient_id, day, loinc_code AS side,
+        value_quantity * if(lower(coalesce(value_unit_code, value_unit)) = 'kpa', 7.50062, 1)
+            AS mm_hg
     FROM usable
     WHERE loinc_code IN ('8480-6', '8462-4')
     UNION ALL
-    SELECT o.connection_id, o.patient_id, o.day, c.code, c.value_quantity
+    SELECT o.connection_id, o.patient_id, o.day, c.code,
+        c.value_quantity * if(lower(coalesce(c.value_unit_code, c.value_unit)) = 'kpa', 7.50062, 1)
     FROM usable AS o
     JOIN core.observation_component AS c USING (connection_id, observation_id)
     WHERE c.code IN ('8480-6', '8462-4')

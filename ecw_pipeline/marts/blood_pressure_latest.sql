@@ -1,28 +1,33 @@
 -- What is each patient's latest blood pressure, and is it below 140/90?
 -- Grain: one row per patient with a reading. Key: (connection_id, patient_id).
 -- A reading has a systolic (LOINC 8480-6) and a diastolic value (8462-4), as components of one
--- observation or as two observations of the same moment; status final, amended or corrected. Of
+-- observation or as two observations of the same moment; status final, amended or corrected. Values
+-- in kPa are turned into mm[Hg]. Of
 -- several readings at the latest moment, that of the greatest observation_id is taken.
 -- has_hypertension: an active condition of ICD-10-CM I10 to I13, I15 or I16, or SNOMED CT
 -- 38341003 or 59621000. This approximates CMS165; it is no certified measure.
 WITH usable AS (
-    SELECT connection_id, observation_id, patient_id, effective_at, loinc_code, value_quantity
+    SELECT connection_id, observation_id, patient_id, effective_at, loinc_code,
+        value_quantity * if(lower(coalesce(value_unit_code, value_unit)) = 'kpa', 7.50062, 1)
+            AS mm_hg
     FROM core.observation
     WHERE status IN ('final', 'amended', 'corrected') AND patient_id IS NOT NULL
 ),
 measured AS (
     SELECT
         o.connection_id, o.patient_id, o.effective_at, o.observation_id,
-        o.observation_id AS reading, c.code AS side, c.value_quantity AS mm_hg
+        o.observation_id AS reading, c.code AS side,
+        c.value_quantity * if(lower(coalesce(c.value_unit_code, c.value_unit)) = 'kpa', 7.50062, 1)
+            AS mm_hg
     FROM usable AS o
     JOIN core.observation_component AS c USING (connection_id, observation_id)
     WHERE c.code IN ('8480-6', '8462-4') AND c.value_quantity IS NOT NULL
     UNION ALL
     SELECT
         connection_id, patient_id, effective_at, observation_id,
-        'at ' || effective_at::VARCHAR, loinc_code, value_quantity
+        'at ' || effective_at::VARCHAR, loinc_code, mm_hg
     FROM usable
-    WHERE loinc_code IN ('8480-6', '8462-4') AND value_quantity IS NOT NULL
+    WHERE loinc_code IN ('8480-6', '8462-4') AND mm_hg IS NOT NULL
 ),
 reading AS (
     SELECT

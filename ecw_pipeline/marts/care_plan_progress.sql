@@ -3,8 +3,8 @@
 -- Activities count by their own status; one that is a resource of its own (reference_id) has none
 -- here and counts as of unknown status. Cancelled, stopped and mistaken activities are in none of
 -- the other counts, nor in completed_share. goals_achieved: goals of the plan whose achievement
--- status is achieved or sustaining. is_overdue: active past the end of its period, as of the
--- connection's newest export of CarePlan.
+-- status is achieved or sustaining. is_overdue: active past the end of its period (all of
+-- the day, month or year that it names), as of the connection's newest export of CarePlan.
 WITH exported AS (
     SELECT connection_id, max(transaction_time) AS as_of
     FROM ops.load
@@ -41,7 +41,9 @@ SELECT
     coalesce(c.title, c.category_text, c.category_display) AS plan,
     c.period_start_at,
     c.period_end_at,
-    coalesce(c.status = 'active' AND c.period_end_at < e.as_of, false) AS is_overdue,
+    coalesce(c.status = 'active' AND c.period_end_at + CASE length(c.period_end)
+            WHEN 4 THEN INTERVAL 1 YEAR WHEN 7 THEN INTERVAL 1 MONTH WHEN 10 THEN INTERVAL 1 DAY
+            ELSE INTERVAL 1 MICROSECOND END <= e.as_of, false) AS is_overdue,
     coalesce(a.activities, 0) AS activities,
     coalesce(a.completed, 0) AS completed,
     coalesce(a.under_way, 0) AS under_way,

@@ -2,15 +2,17 @@
 -- Grain: one row per connection and resource type that was ever loaded. Key: (connection_id,
 -- resource_type).
 -- data_as_of is the server's own clock at the newest export that was loaded: nothing that
--- changed later is here. Exports of some resources only (ecw export --patient) do not count. behind_hours is how far a type lags behind the connection's freshest.
--- The last_ columns tell of that newest export; sums are over all exports, so a resource that
--- was exported twice counts twice.
+-- changed later is here. Exports of some resources only (ecw export --patient) do not count.
+-- behind_hours is how far a type lags behind the connection's freshest. The last_ columns tell
+-- of that newest export; sums are over all exports, so a resource that was exported twice counts
+-- twice.
 WITH ranked AS (
     SELECT
         *,
         row_number() OVER (
             PARTITION BY connection_id, resource_type
-            ORDER BY is_restricted, transaction_time DESC NULLS LAST, loaded_at DESC NULLS LAST, export_id DESC
+            ORDER BY is_restricted, transaction_time DESC NULLS LAST,
+                loaded_at DESC NULLS LAST, export_id DESC
         ) AS age_rank
     FROM ops.load
 ),

@@ -1,15 +1,17 @@
 -- Who was immunised against influenza, by season and age?
 -- Grain: one row per connection, season and age band. Key: (connection_id, season, age_band).
--- A season runs from July to June and is named after both years. Counted are patients of the list as
--- it is now, born six months or more before the season's October, not known to have died before the
--- season. Age is on that first of October. Immunised: a completed immunisation of a CVX code of
--- seasonal influenza in the season. Seasons are those in which the practice gave any, up to the
--- newest export. What other places gave is missing, unless it was recorded here.
+-- A season runs from July to June, by the practice's own days, and is named after both years.
+-- Counted are patients of the list as it is now, born six months or more before the season's
+-- October, not known to have died before the season. Age is on that first of October. Immunised:
+-- a completed immunisation of a CVX code of seasonal influenza in the season. Seasons are those
+-- in which the practice gave any, up to the newest export. What other places gave is missing,
+-- unless it was recorded here.
 WITH given AS (
     SELECT DISTINCT
         connection_id,
         patient_id,
-        year(occurrence_at - INTERVAL 6 MONTH) AS season_year
+        year(coalesce(try_cast(left(occurrence_date_time, 10) AS DATE), occurrence_at::DATE)
+            - INTERVAL 6 MONTH) AS season_year
     FROM core.immunization
     WHERE status = 'completed'
         AND cvx_code IN (SELECT code FROM ops.code_list WHERE list = 'influenza_vaccine')

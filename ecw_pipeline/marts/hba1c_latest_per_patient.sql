@@ -11,7 +11,9 @@ WITH result AS (
         patient_id,
         observation_id,
         CASE
-            WHEN loinc_code = '59261-8' OR lower(coalesce(value_unit_code, value_unit)) = 'mmol/mol'
+            WHEN lower(coalesce(value_unit_code, value_unit)) LIKE 'mmol/mol%'
+                    OR (loinc_code = '59261-8'
+                        AND coalesce(value_unit_code, value_unit) IS DISTINCT FROM '%')
                 THEN round(0.09148 * value_quantity + 2.152, 2)
             ELSE value_quantity
         END AS hba1c_percent,

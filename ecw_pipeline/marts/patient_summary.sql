@@ -3,7 +3,7 @@
 -- Counts are of what is active now, as problem_list, allergy_list and active_medications have it.
 -- last_visit_at is the start of the latest encounter that took place; next_visit_at the earliest
 -- planned one after the connection's newest export, which age is of, too. The latest values are of
--- status final, amended or corrected.
+-- status final, amended or corrected; HbA1c is that of hba1c_latest_per_patient.
 WITH exported AS (
     SELECT connection_id, max(transaction_time) AS as_of
     FROM ops.load
@@ -28,6 +28,9 @@ problem AS (
     WHERE coalesce(clinical_status_code, 'active') IN ('active', 'recurrence', 'relapse')
         AND coalesce(verification_status_code, '') NOT IN ('refuted', 'entered-in-error')
         AND abatement_at IS NULL
+        AND coalesce(abatement_date_time, abatement_period_start, abatement_period_end,
+            abatement_string) IS NULL
+        AND coalesce(abatement_age, abatement_range_low, abatement_range_high) IS NULL
     GROUP BY ALL
 ),
 allergy AS (
@@ -48,16 +51,32 @@ medication AS (
         AND NOT coalesce(do_not_perform, false)
     GROUP BY ALL
 ),
+a1c AS (
+    SELECT
+        connection_id,
+        patient_id,
+        arg_max(
+            CASE
+                WHEN lower(coalesce(value_unit_code, value_unit)) LIKE 'mmol/mol%'
+                        OR (loinc_code = '59261-8'
+                            AND coalesce(value_unit_code, value_unit) IS DISTINCT FROM '%')
+                    THEN round(0.09148 * value_quantity + 2.152, 2)
+                ELSE value_quantity
+            END,
+            (effective_at, issued_at IS NOT NULL, issued_at, observation_id)) AS hba1c_percent
+    FROM core.observation
+    WHERE loinc_code IN (SELECT code FROM ops.code_list WHERE list = 'hba1c')
+        AND status IN ('final', 'amended', 'corrected')
+        AND effective_at IS NOT NULL
+    GROUP BY ALL
+),
 result AS (
     SELECT
         connection_id,
         patient_id,
-        arg_max(value_quantity, (effective_at, observation_id)) FILTER (loinc_code = '4548-4')
-            AS hba1c_percent,
-        arg_max(value_quantity, (effective_at, observation_id)) FILTER (loinc_code = '39156-5')
-            AS body_mass_index
+        arg_max(value_quantity, (effective_at, observation_id)) AS body_mass_index
     FROM core.observation
-    WHERE loinc_code IN ('4548-4', '39156-5')
+    WHERE loinc_code = '39156-5'
         AND status IN ('final', 'amended', 'corrected')
         AND effective_at IS NOT NULL
     GROUP BY ALL
@@ -77,7 +96,7 @@ SELECT
     coalesce(c.problems, 0) AS problems,
     coalesce(a.allergies, 0) AS allergies,
     coalesce(m.prescriptions, 0) AS prescriptions,
-    r.hba1c_percent,
+    h.hba1c_percent,
     r.body_mass_index
 FROM core.patient AS p
 LEFT JOIN exported AS e USING (connection_id)
@@ -85,5 +104,6 @@ LEFT JOIN visit AS v USING (connection_id, patient_id)
 LEFT JOIN problem AS c USING (connection_id, patient_id)
 LEFT JOIN allergy AS a USING (connection_id, patient_id)
 LEFT JOIN medication AS m USING (connection_id, patient_id)
+LEFT JOIN a1c AS h USING (connection_id, patient_id)
 LEFT JOIN result AS r USING (connection_id, patient_id)
 ORDER BY p.connection_id, p.patient_id

@@ -8,7 +8,8 @@ WITH active AS (
         r.connection_id,
         r.patient_id,
         coalesce(r.rxnorm_code, m.rxnorm_code, lower(r.medication_text),
-            lower(r.medication_display), lower(m.code_text), lower(r.medication_reference_display),
+            lower(r.medication_display), lower(m.code_text), lower(m.code_display),
+            lower(r.medication_reference_display),
             r.medication_request_id) AS medication
     FROM core.medication_request AS r
     LEFT JOIN core.medication AS m USING (connection_id, medication_id)

@@ -1,9 +1,9 @@
 -- Which problems does each patient have now?
 -- Grain: one row per active condition of a patient. Key: (connection_id, condition_id).
--- Active: clinical status active, recurrence or relapse, or none given; not refuted and not entered
--- in error; without an abatement. since is the onset, else the day it was recorded. The same problem
--- may be there more than once, as the practice recorded it: repeats counts the patient's active
--- conditions of the same code.
+-- Active: clinical status active, recurrence or relapse, or none given; not refuted and not
+-- entered in error; without an abatement. since is the onset, else the day it was recorded. The
+-- same problem may be there more than once, as the practice recorded it: repeats counts the
+-- patient's active conditions of the same code.
 SELECT
     connection_id,
     condition_id,
@@ -21,5 +21,8 @@ FROM core.condition
 WHERE coalesce(clinical_status_code, 'active') IN ('active', 'recurrence', 'relapse')
     AND coalesce(verification_status_code, '') NOT IN ('refuted', 'entered-in-error')
     AND abatement_at IS NULL
+    AND coalesce(abatement_date_time, abatement_period_start, abatement_period_end,
+        abatement_string) IS NULL
+    AND coalesce(abatement_age, abatement_range_low, abatement_range_high) IS NULL
     AND patient_id IS NOT NULL
 ORDER BY connection_id, patient_id, since DESC NULLS LAST, condition_id

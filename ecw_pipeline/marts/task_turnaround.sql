@@ -1,11 +1,12 @@
 -- How long do tasks take, and what is waiting?
 -- Grain: one row per connection, kind of task and priority. Key: (connection_id, task, priority).
--- A task's time runs from its creation to the end of its execution. Where none is recorded it ends
--- when an export saw the task completed that was not so before (timed_from_history counts these,
--- by its latest completion), or else with its last change. It is known for completed tasks only.
--- Tasks that end before they begin are left out of median_hours and p90_hours. Open: neither
--- completed nor given up. Overdue: open past the end of the time allowed. Waiting is counted until
--- the newest export of Task. Drafts and tasks entered in error are left out.
+-- A task's time runs from its creation to the end of its execution. Where none is recorded it
+-- ends when an export saw the task completed that was not so before (timed_from_history counts
+-- these, by its latest completion), or else with its last change. It is known for completed
+-- tasks only. Tasks that end before they begin are left out of median_hours and p90_hours. Open:
+-- neither completed nor given up. Overdue: open past the end of the time allowed, all of its
+-- last day included. Waiting is counted until the newest export of Task. Drafts and tasks
+-- entered in error are left out.
 WITH exported AS (
     SELECT connection_id, max(transaction_time) AS as_of
     FROM ops.load
@@ -30,7 +31,9 @@ timed AS (
         coalesce(t.execution_period_end_at, s.completed_at, t.last_modified_at) AS ended_at,
         epoch(ended_at - t.authored_at) / 3600 AS hours,
         epoch(e.as_of - t.authored_at) / 3600 AS waited_hours,
-        t.restriction_period_end_at < e.as_of AS is_late
+        t.restriction_period_end_at + CASE length(t.restriction_period_end)
+            WHEN 4 THEN INTERVAL 1 YEAR WHEN 7 THEN INTERVAL 1 MONTH WHEN 10 THEN INTERVAL 1 DAY
+            ELSE INTERVAL 1 MICROSECOND END <= e.as_of AS is_late
     FROM core.task AS t
     LEFT JOIN exported AS e USING (connection_id)
     LEFT JOIN seen AS s USING (connection_id, task_id)

@@ -1,6 +1,7 @@
 -- What share of encounters is telehealth, month by month?
 -- Grain: one row per month and connection. Key: (month, connection_id).
--- Counted: encounters that took place, so none that are planned, cancelled or entered in error.
+-- Counted: encounters that took place, so none that are planned, cancelled, missed
+-- (noshow, see encounters_by_month) or entered in error.
 -- The month is that of the start as the practice's server wrote it, in its own time zone; it is
 -- null for encounters whose start is missing or not known to the month.
 -- What telehealth is: see the column is_telehealth of core.encounter.
@@ -11,6 +12,6 @@ SELECT
     count(*) FILTER (is_telehealth) AS telehealth_encounters,
     round(count(*) FILTER (is_telehealth) / count(*), 4) AS telehealth_share
 FROM core.encounter
-WHERE status IS NULL OR status NOT IN ('planned', 'cancelled', 'entered-in-error')
+WHERE status IS NULL OR status NOT IN ('planned', 'cancelled', 'noshow', 'entered-in-error')
 GROUP BY ALL
 ORDER BY month DESC, connection_id

@@ -35,7 +35,7 @@ def test_a_month_is_that_of_the_practices_clock(warehouse: Warehouse) -> None:
 
 def test_visits_that_did_not_take_place_do_not_count(warehouse: Warehouse) -> None:
     kept = visit("2024-01-05", telehealth=True)
-    statuses = ("planned", "cancelled", "entered-in-error")
+    statuses = ("planned", "cancelled", "noshow", "entered-in-error")
     warehouse.add("core.encounter", kept, *(visit("2024-01-06", status=s) for s in statuses))
 
     assert warehouse.mart(MART, "encounters, telehealth_share") == [(1, 1.0)]

@@ -62,6 +62,10 @@ def test_a_problem_is_listed_with_how_often_it_was_recorded(warehouse: Warehouse
         {"verification_status_code": "entered-in-error"},
         {"verification_status_code": "refuted"},
         {"abatement_at": "2022-01-01T00:00:00Z"},
+        {"abatement_period_end": "2022-01-01"},
+        {"abatement_string": "last spring"},
+        {"abatement_age": 40},
+        {"abatement_range_high": 50},
         {"patient_id": None},
     ],
 )
@@ -221,7 +225,14 @@ def test_a_summary_is_one_row_even_of_a_patient_of_whom_little_is_known(
     warehouse.add(
         "core.observation",
         {**result, "observation_id": "o1", "value_quantity": 8, "effective_at": "2024-01-01"},
-        {**result, "observation_id": "o2", "value_quantity": 7, "effective_at": "2024-02-01"},
+        {
+            **result,
+            "loinc_code": "17856-6",
+            "value_unit": "mmol/mol",
+            "observation_id": "o2",
+            "value_quantity": 53,
+            "effective_at": "2024-02-01",
+        },
         {**result, "observation_id": "o3", "value_quantity": 6, "effective_at": None},
     )
 

@@ -80,6 +80,16 @@ def test_a_flu_season_counts_who_could_be_immunised_in_it(warehouse: Warehouse) 
     ]
 
 
+def test_a_flu_season_turns_at_midnight_of_the_practices_clock(warehouse: Warehouse) -> None:
+    warehouse.exported("Immunization", "2024-08-01T00:00:00Z")
+    warehouse.add("core.patient", person("ann"))
+    late = {"occurrence_date_time": "2023-06-30T20:00:00-05:00"}
+    given = {"status": "completed", "cvx_code": "150", "occurrence_at": "2023-07-01T01:00:00Z"}
+    warehouse.add("core.immunization", {**given, **late, "patient_id": "ann"})
+
+    assert warehouse.mart("flu_immunization", "season, immunized") == [("2022/2023", 1)]
+
+
 def hba1c(patient: str, value: float, at: str, **more: Any) -> dict[str, Any]:
     return {
         "observation_id": f"{patient}-{at}",
@@ -114,6 +124,66 @@ def test_poor_control_is_a_latest_hba1c_above_nine_or_none_at_all(warehouse: War
     assert warehouse.mart("hba1c_control") == [(PRACTICE, 2024, 4, 3, 2, 0.5)]
 
 
+def of_one_diabetic(warehouse: Warehouse, *results: dict[str, Any]) -> tuple[int, int]:
+    """Ann was seen in the year and has these results: is she tested, and in poor control?"""
+    warehouse.exported("Observation", "2024-06-01T00:00:00Z")
+    warehouse.add("core.patient", person("ann"))
+    warehouse.add("core.condition", {"patient_id": "ann", "icd10_code": "E11.9"})
+    warehouse.add("core.encounter", visit("e1"))
+    warehouse.add("core.observation", *results)
+    [(tested, poor)] = warehouse.mart("hba1c_control", "tested, poor_control")
+    return tested, poor
+
+
+def test_a_latest_hba1c_without_a_result_is_poor_control(warehouse: Warehouse) -> None:
+    earlier = hba1c("ann", 6.5, "2024-01-01T00:00:00Z")
+    without = hba1c("ann", 0, "2024-02-01T00:00:00Z", value_quantity=None)
+
+    assert of_one_diabetic(warehouse, earlier, without) == (0, 1)
+
+
+def test_an_hba1c_dated_after_the_export_does_not_count(warehouse: Warehouse) -> None:
+    real = hba1c("ann", 6.5, "2024-02-01T00:00:00Z")
+    mistyped = hba1c("ann", 9.9, "2024-12-01T00:00:00Z")
+
+    assert of_one_diabetic(warehouse, real, mistyped) == (1, 0)
+
+
+def test_of_one_moment_the_hba1c_issued_last_counts(warehouse: Warehouse) -> None:
+    at = "2024-02-01T00:00:00Z"
+    issued = {"issued_at": "2024-02-02T00:00:00Z", "observation_id": "a"}
+
+    assert of_one_diabetic(warehouse, hba1c("ann", 6.5, at, **issued), hba1c("ann", 9.9, at)) == (
+        1,
+        0,
+    )
+
+
+def test_an_hba1c_belongs_to_the_year_of_the_practices_clock(warehouse: Warehouse) -> None:
+    eve = {"effective_date_time": "2023-12-31T20:00:00-05:00"}
+
+    assert of_one_diabetic(warehouse, hba1c("ann", 6.5, "2024-01-01T01:00:00Z", **eve)) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "loinc", "is_poor"),
+    [
+        (8, "%", "59261-8", 0),  # the unit is the surer
+        (80, None, "59261-8", 1),
+        (53, "mmol/mol{Hb}", "4548-4", 0),
+    ],
+)
+def test_an_hba1c_is_read_by_its_unit(
+    warehouse: Warehouse, value: float, unit: str | None, loinc: str, is_poor: int
+) -> None:
+    told = {"value_unit": unit, "loinc_code": loinc}
+
+    assert of_one_diabetic(warehouse, hba1c("ann", value, "2024-02-01T00:00:00Z", **told)) == (
+        1,
+        is_poor,
+    )
+
+
 @pytest.mark.parametrize(
     ("patient", "condition", "encounter"),
     [
@@ -125,7 +195,7 @@ def test_poor_control_is_a_latest_hba1c_above_nine_or_none_at_all(warehouse: War
         (person("ann"), {"clinical_status_code": "resolved"}, {}),
         (person("ann"), {"verification_status_code": "refuted"}, {}),
         (person("ann"), {}, {"status": "cancelled"}),
-        (person("ann"), {}, {"period_start_at": "2023-12-31T23:00:00Z"}),
+        (person("ann"), {}, {"period_start": "2023-12-31T23:00:00Z"}),
     ],
 )
 def test_who_is_not_in_the_denominator(
@@ -181,6 +251,74 @@ def test_control_is_judged_by_the_lowest_values_of_the_latest_day(warehouse: War
     )
 
     assert warehouse.mart("blood_pressure_control") == [(PRACTICE, 2024, 5, 3, 2, 0.4)]
+
+
+def of_one_hypertensive(warehouse: Warehouse, *readings: dict[str, Any]) -> tuple[int, int]:
+    """Ann was seen in the year and has these readings: is she measured, and in control?"""
+    warehouse.exported("Observation", "2024-06-01T00:00:00Z")
+    warehouse.add("core.patient", person("ann"))
+    warehouse.add("core.condition", {"patient_id": "ann", "icd10_code": "I10"})
+    warehouse.add("core.encounter", visit("e1"))
+    warehouse.add("core.observation", *readings)
+    [(measured, controlled)] = warehouse.mart("blood_pressure_control", "measured, controlled")
+    return measured, controlled
+
+
+def reading(at: str, systolic: float, diastolic: float, **more: Any) -> list[dict[str, Any]]:
+    sides = {"8480-6": systolic, "8462-4": diastolic}
+    written = {"effective_date_time": at, **more}
+    return [
+        hba1c("ann", value, at, loinc_code=side, observation_id=f"{at}{side}", **written)
+        for side, value in sides.items()
+    ]
+
+
+def test_a_reading_is_of_the_day_of_the_practices_clock(warehouse: Warehouse) -> None:
+    """In UTC the second is of the next day."""
+    low = reading("2024-02-01T17:00:00-05:00", 130, 80)
+    high = reading("2024-02-01T21:00:00-05:00", 150, 80)
+
+    assert of_one_hypertensive(warehouse, *low, *high) == (1, 1)
+
+
+def test_a_reading_dated_after_the_export_does_not_count(warehouse: Warehouse) -> None:
+    real = reading("2024-02-01T10:00:00Z", 150, 80)
+    mistyped = reading("2024-12-01T10:00:00Z", 120, 80)
+
+    assert of_one_hypertensive(warehouse, *real, *mistyped) == (1, 0)
+
+
+def test_kilopascals_are_not_taken_for_millimetres(warehouse: Warehouse) -> None:
+    high = reading("2024-02-01T10:00:00Z", 20, 13, value_unit_code="kPa")  # 150/98
+
+    assert of_one_hypertensive(warehouse, *high) == (1, 0)
+    assert warehouse.mart("blood_pressure_latest", "is_controlled") == [(False,)]
+
+
+@pytest.mark.parametrize(
+    ("ends", "at", "is_overdue"),
+    [
+        ("2024-03-01", "2024-03-01T00:00:00Z", False),
+        ("2024-03", "2024-03-01T00:00:00Z", False),
+        ("2024", "2024-01-01T00:00:00Z", False),
+        ("2024-02-29", "2024-02-29T00:00:00Z", True),
+        ("2024-03-01T13:00:00Z", "2024-03-01T13:00:00Z", False),
+        ("2024-02-29T23:00:00Z", "2024-02-29T23:00:00Z", True),
+    ],
+)
+def test_an_end_is_over_when_all_of_its_day_month_or_year_is(
+    warehouse: Warehouse, ends: str, at: str, is_overdue: bool
+) -> None:
+    """Source: FHIR R4, "Data Types", Period: the end includes any moment that matches it."""
+    for resource_type in ("CarePlan", "Task"):
+        warehouse.exported(resource_type, "2024-03-01T12:00:00Z")
+    plan = {"period_end": ends, "period_end_at": at}
+    warehouse.add("core.care_plan", {"care_plan_id": "p1", "status": "active", **plan})
+    allowed = {"restriction_period_end": ends, "restriction_period_end_at": at}
+    warehouse.add("core.task", {"task_id": "t1", "status": "requested", **allowed})
+
+    assert warehouse.mart("care_plan_progress", "is_overdue") == [(is_overdue,)]
+    assert warehouse.mart("task_turnaround", "overdue") == [(int(is_overdue),)]
 
 
 def test_a_care_plan_is_as_far_as_its_activities_and_goals(warehouse: Warehouse) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from ecw_pipeline.fhir.resource_types import snake_case
 from ecw_pipeline_tests.view_definitions.counting import rows_owed
 from ecw_pipeline_tests.view_definitions.tables import (
     built_in_tables,
@@ -133,6 +134,10 @@ def test_a_patient_is_shown_by_what_is_known_of_the_name(
     assert row.get("name_text") == shown
 
 
+def coded(system: str, code: str) -> dict[str, Any]:
+    return {"class": {"code": "AMB"}, "type": [{"coding": [{"system": system, "code": code}]}]}
+
+
 @pytest.mark.parametrize(
     ("encounter", "is_telehealth"),
     [
@@ -151,6 +156,12 @@ def test_a_patient_is_shown_by_what_is_known_of_the_name(
             },
             True,
         ),
+        (coded("http://www.ama-assn.org/go/cpt", "98000"), True),
+        (coded("http://www.ama-assn.org/go/cpt", "98016"), True),
+        (coded("http://www.ama-assn.org/go/cpt", "98017"), False),
+        (coded("http://www.ama-assn.org/go/cpt", "98971"), True),
+        (coded("http://www.ama-assn.org/go/cpt", "99213"), False),
+        (coded("http://snomed.info/sct", "386472008"), True),
     ],
 )
 def test_telehealth_is_told_by_class_or_type(
@@ -289,3 +300,29 @@ def test_an_id_that_lands_is_referred_to_in_every_form_of_reference(reference: s
 
         told = (row.get("patient_id"), row.get("subject_id"), row.get("subject_type"))
         assert told == (key, key, "Patient")
+
+
+RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
+
+
+@pytest.mark.parametrize(
+    "resource_type", ["MedicationRequest", "MedicationDispense", "MedicationAdministration"]
+)
+def test_a_medication_is_told_of_the_contained_one_that_is_referred_to(resource_type: str) -> None:
+    named = {"coding": [{"system": RXNORM, "code": "582620", "display": "Axid"}], "text": "axid"}
+    prescription = {
+        "resourceType": resource_type,
+        "id": "m",
+        "contained": [
+            {"resourceType": "Medication", "id": "other", "code": {"text": "another"}},
+            {"resourceType": "Practitioner", "id": "med"},
+            {"resourceType": "Medication", "id": "med", "code": named},
+        ],
+        "medicationReference": {"reference": "#med"},
+    }
+
+    (row,) = table_rows(snake_case(resource_type), prescription)
+
+    told = {column: row.get(f"medication_{column}") for column in ("code", "display", "text", "id")}
+    assert told == {"code": "582620", "display": "Axid", "text": "axid", "id": None}
+    assert row["rxnorm_code"] == "582620"
