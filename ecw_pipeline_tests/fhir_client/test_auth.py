@@ -423,6 +423,34 @@ def test_an_address_that_is_no_smart_server_names_its_setting(
         asked(odd.url + "/none", http, tmp_path)
 
 
+def test_a_server_may_name_its_token_endpoint_in_its_capability_statement_alone(
+    odd: OddServer, http: httpx.Client, tmp_path: Path
+) -> None:
+    uris = {
+        "url": "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris",
+        "extension": [{"url": "token", "valueUri": odd.answers("/old-token", token_reply())}],
+    }
+    statement = {"rest": [{"security": {"extension": [uris]}}]}
+    odd.answers("/old/.well-known/smart-configuration", raw(404))
+    odd.answers("/old/metadata", raw(200, json.dumps(statement).encode()))
+
+    assert asked(odd.url + "/old", http, tmp_path).value == "abc"
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [None, [5], [{"security": 5}], [{"security": {"extension": [{"url": "x/oauth-uris"}]}}]],
+)
+def test_an_odd_capability_statement_names_no_token_endpoint(
+    odd: OddServer, http: httpx.Client, tmp_path: Path, rest: object
+) -> None:
+    odd.answers("/odd/.well-known/smart-configuration", raw(404))
+    odd.answers("/odd/metadata", raw(200, json.dumps({"rest": rest}).encode()))
+
+    with pytest.raises(ConfigurationError, match="ECW_TOKEN_URL"):
+        asked(odd.url + "/odd", http, tmp_path)
+
+
 def test_a_busy_server_is_not_taken_for_a_wrong_address(
     odd: OddServer, http: httpx.Client, tmp_path: Path
 ) -> None:
