@@ -32,7 +32,8 @@ from ecw_pipeline.fhir_client.transport import (
 )
 from ecw_pipeline.files import PRIVATE_FILE_MODE, finished_file, machine_errors, private_folder
 
-# A token this close to its end is renewed first: a request must not outlive it on the way.
+# A token this close to its end is renewed first: a request must not outlive it on the way. One
+# that lives less than twice as long is used for the half of its life.
 RENEWAL_MARGIN_SECONDS = 30
 # RFC 6749 leaves expires_in optional; SMART's backend tokens live 300 s at most.
 DEFAULT_LIFETIME_SECONDS = 300
@@ -52,6 +53,7 @@ class Token:
         probed_at: when ``asked`` was found by trying each scope; 0 where the server took them all.
         refresh_token: what renews it, where a person signed in.
         patient_id: the patient that person chose.
+        lifetime_seconds: how long it is good from when it was given.
     """
 
     value: str
@@ -62,6 +64,7 @@ class Token:
     probed_at: float = 0.0
     refresh_token: str = ""
     patient_id: str = ""
+    lifetime_seconds: float = DEFAULT_LIFETIME_SECONDS
 
 
 class TokenSource:
@@ -104,7 +107,8 @@ class TokenSource:
 
     def _is_fresh(self, token: Token) -> bool:
         is_ours = token.wanted == self._wanted
-        return is_ours and token.expires_at - RENEWAL_MARGIN_SECONDS > self._clock.now().timestamp()
+        margin = min(RENEWAL_MARGIN_SECONDS, token.lifetime_seconds / 2)
+        return is_ours and token.expires_at - margin > self._clock.now().timestamp()
 
     def _read(self) -> Token | None:
         try:
@@ -194,20 +198,21 @@ class TokenSource:
     def _read_reply(self, reply: httpx.Response) -> Token:
         document = json_object(reply)
         require_not_busy(reply)
-        if reply.status_code != httpx.codes.OK:
+        if not reply.is_success:
             raise self._refusal(reply, str(document.get("error", "")))
         value = document.get("access_token")
         if not isinstance(value, str) or not value:
             raise ProtocolError(
-                "the token endpoint answered 200 without an access_token",
+                "the token endpoint answered without an access_token",
                 "ask the provider's support",
             )
-        lifetime = str(document.get("expires_in", ""))
-        seconds = int(lifetime) if lifetime.isdigit() else DEFAULT_LIFETIME_SECONDS
-        expires_at = self._clock.now().timestamp() + seconds
+        lifetime = str(document.get("expires_in", "")).removesuffix(".0")
+        is_sane = lifetime.isdecimal() and len(lifetime) < 10
+        seconds = int(lifetime) if is_sane else DEFAULT_LIFETIME_SECONDS
         return Token(
             value,
-            expires_at,
+            expires_at=self._clock.now().timestamp() + seconds,
+            lifetime_seconds=seconds,
             scope=str(document.get("scope") or ""),
             refresh_token=str(document.get("refresh_token") or ""),
             patient_id=str(document.get("patient") or ""),
@@ -233,6 +238,11 @@ class TokenSource:
                 f" ({reply.status_code} {code or 'no reason given'})",
                 "check ECLINICALWORKS_CLIENT_ID and ECLINICALWORKS_CLIENT_SECRET"
                 " (or ECW_PRIVATE_KEY_FILE and ECW_KEY_ID)",
+            )
+        if reply.has_redirect_location:
+            return ConfigurationError(
+                f"the token endpoint has moved (HTTP {reply.status_code}): nothing was sent there",
+                "ask the provider where it is now, and set ECW_TOKEN_URL",
             )
         return TemporaryError(
             f"the token endpoint answered {reply.status_code}", "run again in some minutes"

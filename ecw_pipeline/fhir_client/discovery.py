@@ -1,9 +1,10 @@
 """What a server says of its authorization.
 
-Source: SMART App Launch 2.2, "Conformance".
+Source: SMART App Launch 2.2, "Conformance"; 1.0, "Declaring support", for older servers.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import httpx
 
@@ -46,9 +47,10 @@ def discover(connection: Connection, http: httpx.Client) -> SmartServer:
     with network_errors(url):
         reply = http.get(url, headers={"Accept": "application/json"})
     require_not_busy(reply)
-    document = json_object(reply)
+    document = json_object(reply) if reply.status_code == httpx.codes.OK else {}
+    document = document if "token_endpoint" in document else _oauth_uris(connection, http)
     endpoint = document.get("token_endpoint")
-    if reply.status_code != httpx.codes.OK or not isinstance(endpoint, str):
+    if not isinstance(endpoint, str):
         raise ConfigurationError(
             f"no SMART configuration at {connection.base_url} (HTTP {reply.status_code})",
             "check ECLINICALWORKS_FHIR_ENDPOINT: the base URL, with the practice code if any;"
@@ -61,6 +63,28 @@ def discover(connection: Connection, http: httpx.Client) -> SmartServer:
         _texts(document.get("scopes_supported")),
         _texts(document.get("token_endpoint_auth_signing_alg_values_supported")),
     )
+
+
+def _oauth_uris(connection: Connection, http: httpx.Client) -> dict[str, str]:
+    """The endpoints that servers before SMART 2 name in their CapabilityStatement alone."""
+    url = f"{connection.base_url}/metadata"
+    with network_errors(url):
+        reply = http.get(url, headers={"Accept": "application/fhir+json"})
+    require_not_busy(reply)
+    named = {
+        one.get("url"): one.get("valueUri")
+        for rest in _objects(json_object(reply).get("rest"))
+        for security in _objects([rest.get("security")])
+        for extension in _objects(security.get("extension"))
+        if str(extension.get("url")).endswith("/oauth-uris")
+        for one in _objects(extension.get("extension"))
+    }
+    uris = {"token_endpoint": named.get("token"), "authorization_endpoint": named.get("authorize")}
+    return {name: uri for name, uri in uris.items() if isinstance(uri, str)}
+
+
+def _objects(value: object) -> list[dict[str, Any]]:
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
 
 
 def _texts(value: object) -> tuple[str, ...]:

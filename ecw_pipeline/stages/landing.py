@@ -225,6 +225,13 @@ def _with_its_own_type(
         return file
     if file.resource_type and screen_file(paths, file.resource_type).lines_landed:
         return file
+    if file.resource_type and actual == "Binary":
+        # HAPI, before 6.2, and servers that take no Accept header for an answer.
+        raise BadDataError(
+            f"{paths.source_file} is a Binary, not the resources of {file.resource_type}: the"
+            " server wraps its files",
+            "ask the provider's support to send files as NDJSON (Accept: application/fhir+ndjson)",
+        )
     lake.ledger.add_type(file.export_id, actual)
     lake.ledger.mark_file(file.export_id, file.file_number, resource_type=actual)
     _land_anew_if_loaded(lake, export, actual)

@@ -340,7 +340,14 @@ def asked(base_url: str, http: httpx.Client, tmp_path: Path) -> Token:
 
 @pytest.mark.parametrize(
     ("document", "seconds"),
-    [({"expires_in": 60}, 60), ({"expires_in": "60"}, 60), ({}, 300), ({"expires_in": "x"}, 300)],
+    [
+        ({"expires_in": 60}, 60),
+        ({"expires_in": "60"}, 60),
+        ({"expires_in": 60.0}, 60),
+        ({"expires_in": 10**20}, 300),
+        ({}, 300),
+        ({"expires_in": "x"}, 300),
+    ],
 )
 def test_a_token_lives_as_long_as_it_says_or_five_minutes(
     odd: OddServer, http: httpx.Client, tmp_path: Path, document: dict[str, Any], seconds: int
@@ -350,6 +357,26 @@ def test_a_token_lives_as_long_as_it_says_or_five_minutes(
     assert token.expires_at == monday_clock().now().timestamp() + seconds
 
 
+def test_a_token_that_lives_for_seconds_is_used_for_the_half_of_them(
+    odd: OddServer, http: httpx.Client, tmp_path: Path
+) -> None:
+    base_url = served(odd, token_reply(expires_in=20))
+    odd.answers("/token", *(token_reply(expires_in=20, access_token=name) for name in "ab"))
+    clock = monday_clock()
+    source = TokenSource(connection(base_url), http, tmp_path / "t", clock)
+    first = source.current()
+    clock.advance(9)
+    assert source.current() == first
+    clock.advance(2)
+    assert source.current() != first
+
+
+def test_a_token_may_be_given_as_created(
+    odd: OddServer, http: httpx.Client, tmp_path: Path
+) -> None:
+    assert asked(served(odd, raw(201, b'{"access_token": "abc"}')), http, tmp_path).value == "abc"
+
+
 @pytest.mark.parametrize(
     ("reply", "error"),
     [
@@ -357,6 +384,7 @@ def test_a_token_lives_as_long_as_it_says_or_five_minutes(
         (raw(400, b'{"error":"invalid_client"}'), ConfigurationError),
         (raw(500, b'{"error":"access_denied"}'), ConfigurationError),
         (raw(500, b"oops"), TemporaryError),
+        (raw(307, location="https://elsewhere.example.org/token"), ConfigurationError),
         (raw(503), TemporaryError),
         (raw(429), TemporaryError),
         (raw(200, b"<html>sign in</html>"), ProtocolError),
@@ -393,6 +421,34 @@ def test_an_address_that_is_no_smart_server_names_its_setting(
 
     with pytest.raises(ConfigurationError, match="ECLINICALWORKS_FHIR_ENDPOINT"):
         asked(odd.url + "/none", http, tmp_path)
+
+
+def test_a_server_may_name_its_token_endpoint_in_its_capability_statement_alone(
+    odd: OddServer, http: httpx.Client, tmp_path: Path
+) -> None:
+    uris = {
+        "url": "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris",
+        "extension": [{"url": "token", "valueUri": odd.answers("/old-token", token_reply())}],
+    }
+    statement = {"rest": [{"security": {"extension": [uris]}}]}
+    odd.answers("/old/.well-known/smart-configuration", raw(404))
+    odd.answers("/old/metadata", raw(200, json.dumps(statement).encode()))
+
+    assert asked(odd.url + "/old", http, tmp_path).value == "abc"
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [None, [5], [{"security": 5}], [{"security": {"extension": [{"url": "x/oauth-uris"}]}}]],
+)
+def test_an_odd_capability_statement_names_no_token_endpoint(
+    odd: OddServer, http: httpx.Client, tmp_path: Path, rest: object
+) -> None:
+    odd.answers("/odd/.well-known/smart-configuration", raw(404))
+    odd.answers("/odd/metadata", raw(200, json.dumps({"rest": rest}).encode()))
+
+    with pytest.raises(ConfigurationError, match="ECW_TOKEN_URL"):
+        asked(odd.url + "/odd", http, tmp_path)
 
 
 def test_a_busy_server_is_not_taken_for_a_wrong_address(

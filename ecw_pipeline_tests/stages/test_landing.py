@@ -8,6 +8,7 @@ import pytest
 from ecw_pipeline.errors import TemporaryError
 from ecw_pipeline.stages.landing import counts_of, land_type
 from ecw_pipeline.stages.sync import bring_home
+from ecw_pipeline_tests.odd_server import raw
 from ecw_pipeline_tests.stages.practice import Practice, practice, small_data
 from ecw_pipeline_tests.stages.proxy import Spoiler, cut, damaged, hung_up, status
 
@@ -99,6 +100,17 @@ def test_a_file_that_breaks_is_fetched_again_though_the_server_forgot_the_export
     one.proxy.spoil("$export-status", status(404))
     one.proxy.spoil("$export-file", spoiler, times=1)
 
+    assert one.land(*exports) == {}
+
+
+def test_a_file_that_comes_wrapped_in_a_binary_is_not_taken_for_no_news(one: Practice) -> None:
+    exports = one.arrive()
+    wrapped = b'{"resourceType":"Binary","id":"b","contentType":"application/fhir+ndjson"}'
+    one.proxy.spoil("Practitioner", lambda _: raw(200, wrapped))
+
+    assert "wraps its files" in one.land(*exports)["Practitioner"]
+
+    one.proxy.spoils.clear()
     assert one.land(*exports) == {}
 
 
