@@ -131,9 +131,31 @@ def land_side_files(lake: Lake, export: Export, report: FileReport = _silent) ->
     Raises:
         EcwError: a file cannot be had.
     """
+    for kind in FOLDERS:
+        _land_kind(lake, export, kind, report)
+
+
+def land_deletions(lake: Lake, export: Export) -> None:
+    """Fetch what an export says is deleted: without it, it is not whole.
+
+    Raises:
+        EcwError: a file cannot be had.
+    """
+    _land_kind(lake, export, "deleted")
+
+
+def land_outcomes(lake: Lake, export: Export) -> None:
+    """Fetch what the server says of an export: the resources are good without it.
+
+    Raises:
+        EcwError: a file cannot be had; types without a file are in doubt, see `outcomes.py`.
+    """
+    _land_kind(lake, export, "error")
+
+
+def _land_kind(lake: Lake, export: Export, kind: str, report: FileReport = _silent) -> None:
     with lake.only_one("land-side-files"):
-        for kind in FOLDERS:
-            _land_files(lake, export, kind, None, report)
+        _land_files(lake, export, kind, None, report)
 
 
 def _state_of(lake: Lake, export: Export, resource_type: str) -> str:

@@ -127,9 +127,13 @@ def _land(lake: Lake, export: Export, step: Step) -> list[EcwError]:
     """Land what can be had of an export; returns what failed."""
     errors: list[EcwError] = []
     try:
-        landing.land_side_files(lake, export)
+        landing.land_deletions(lake, export)
     except EcwError as error:
         return [error]  # without its deletions an export is not whole
+    try:
+        landing.land_outcomes(lake, export)
+    except EcwError as error:
+        errors.append(error)
     types = lake.ledger.types(export.export_id)
     for number, one in enumerate(types, start=1):
         try:
