@@ -1,6 +1,6 @@
 """From a manifest to screened lines: download what is missing, screen, count."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -346,6 +346,12 @@ def deletions_of(lake: Lake, export: Export) -> list[tuple[str, Deletion]]:
         if file.kind == "deleted" and file.state == "landed"
         for deletion in read_deletions(paths_of(lake, export, file))[0]
     ]
+
+
+def deletions_refused(lake: Lake, export_ids: Iterable[str]) -> int:
+    """How many lines of the deleted files of exports could not be read, or not wholly."""
+    files = (file for export_id in export_ids for file in lake.ledger.files(export_id))
+    return sum(file.lines_quarantined for file in files if file.kind == "deleted")
 
 
 def counts_of(lake: Lake, export: Export, resource_type: str) -> LandedCounts:

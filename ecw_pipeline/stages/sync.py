@@ -100,7 +100,8 @@ def bring_home(lake: Lake, export_ids: Sequence[str], step: Step = silent) -> Sy
         tuple(export_ids),
         sum(one.moved.resources_changed for one in loaded),
         sum(one.moved.resources_deleted for one in loaded),
-        sum(count.lines_quarantined for count in counted),
+        sum(count.lines_quarantined for count in counted)
+        + landing.deletions_refused(lake, export_ids),
         sum(count.lines_missing for count in counted),
     )
 
