@@ -116,7 +116,8 @@ class BulkExportClient:
                 "run again: the export is looked after as uncertain",
             )
         optional = tuple(name for name in ("_since", "_type") if name in request.query())
-        state = next_state(Requested(url, optional), self._read(reply))
+        asked = Requested(url, optional, request.resource_types)
+        state = next_state(asked, self._read(reply))
         if isinstance(state, Failed) and further:
             names = ", ".join(name for name, _ in further)
             return Failed(f"{state.reason}; ECW_EXPORT_PARAMETERS adds {names}")
