@@ -267,7 +267,11 @@ def _export_operation(patient: Patient) -> str:
     url = f"{patient.connection.base_url}/metadata"
     if patient.connection.level == "search":
         return "none is needed to read by search"
-    if any("export" in name.lower() for name in _operations(patient.session.get_json(url))):
+    try:
+        statement = patient.session.get_json(url)
+    except ProtocolError as error:
+        raise _Doubt(error.message, "if the kick-off below is ok, it can be ignored") from error
+    if any("export" in name.lower() for name in _operations(statement)):
         return "the CapabilityStatement names it"
     raise _Doubt(
         "the CapabilityStatement names no $export", "if the kick-off below is ok, it can be ignored"
