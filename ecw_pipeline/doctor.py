@@ -40,6 +40,8 @@ Status = Literal["ok", "warning", "failed"]
 CONNECT_SECONDS = 15.0
 # Assertions and tokens live minutes: clocks that differ by more make them stale or not yet valid.
 HARMLESS_SKEW_SECONDS = 30.0
+# So much of a refusal is searched for what it complains of.
+MOST_TOLD = 10_000
 
 
 @dataclass(frozen=True)
@@ -267,7 +269,11 @@ def _export_operation(patient: Patient) -> str:
     url = f"{patient.connection.base_url}/metadata"
     if patient.connection.level == "search":
         return "none is needed to read by search"
-    if any("export" in name.lower() for name in _operations(patient.session.get_json(url))):
+    try:
+        statement = patient.session.get_json(url)
+    except ProtocolError as error:
+        raise _Doubt(error.message, "if the kick-off below is ok, it can be ignored") from error
+    if any("export" in name.lower() for name in _operations(statement)):
         return "the CapabilityStatement names it"
     raise _Doubt(
         "the CapabilityStatement names no $export", "if the kick-off below is ok, it can be ignored"
@@ -305,6 +311,13 @@ def _kick_off(patient: Patient) -> str:
         raise ProtocolError(
             f"the server refuses $export at {connection.level} level (HTTP {reply.status_code})",
             "check ECW_EXPORT_LEVEL and ECW_GROUP_ID; ask the provider to permit bulk export",
+        )
+    told = reply.text[:MOST_TOLD].lower()
+    if reply.is_client_error and "outputformat" not in told and "x-none" not in told:
+        raise _Doubt(
+            f"refused (HTTP {reply.status_code}), and not for the format that no server has:"
+            " $export may not be known at this level",
+            "try: ecw export; else check ECW_EXPORT_LEVEL and ECW_GROUP_ID",
         )
     if reply.is_server_error:
         raise _Doubt(

@@ -118,6 +118,15 @@ def test_an_export_that_is_taken_elsewhere_is_not_cancelled_there(taken: OddServ
         assert other.arrivals == []
 
 
+def test_an_operation_that_is_not_known_is_not_taken_for_permitted(taken: OddServer) -> None:
+    taken.answers("/r4/$export", raw(400, b'{"issue": [{"diagnostics": "unknown: $export"}]}'))
+
+    found = kick_off_found(taken)
+
+    assert found.status == "warning"
+    assert "ECW_EXPORT_LEVEL" in found.next_step
+
+
 def test_an_export_that_is_taken_without_a_status_url_is_told(taken: OddServer) -> None:
     taken.answers("/r4/$export", raw(202))
 

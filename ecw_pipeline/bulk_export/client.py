@@ -4,8 +4,10 @@ It keeps no state between calls: `ledger.py` does, and callers write to it first
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -45,6 +47,12 @@ class Capabilities:
     has_export: bool
 
 
+def _is_export_alone(resource: Mapping[str, Any]) -> bool:
+    """Whether a CapabilityStatement names a type for its export operation and nothing else."""
+    operations = [str(one.get("name", "")) for one in resource.get("operation") or ()]
+    return any(name.endswith("export") for name in operations) and not resource.get("interaction")
+
+
 class BulkExportClient:
     """Speaks Bulk Data over a session."""
 
@@ -71,7 +79,9 @@ class BulkExportClient:
             for place in (*rests, *resources)
             for operation in place.get("operation") or ()
         ]
-        names = [str(resource.get("type", "")) for resource in resources]
+        # Some list there what $export is asked of, a Group say, and not what it brings.
+        named = [] if all(map(_is_export_alone, resources)) else resources
+        names = [str(resource.get("type", "")) for resource in named]
         offered = [n for n in names if is_type_name(n) and n not in DEFINITIONAL_TYPES]
         if not offered:
             raise ProtocolError(
@@ -116,7 +126,8 @@ class BulkExportClient:
                 "run again: the export is looked after as uncertain",
             )
         optional = tuple(name for name in ("_since", "_type") if name in request.query())
-        state = next_state(Requested(url, optional), self._read(reply))
+        asked = Requested(url, optional, request.resource_types)
+        state = next_state(asked, self._read(reply))
         if isinstance(state, Failed) and further:
             names = ", ".join(name for name, _ in further)
             return Failed(f"{state.reason}; ECW_EXPORT_PARAMETERS adds {names}")

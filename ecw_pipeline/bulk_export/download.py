@@ -159,7 +159,9 @@ def _require_body(reply: httpx.Response, part: Partial) -> None:
             "none was sent to it; ask the provider's support",
         )
     is_rest = reply.status_code == httpx.codes.PARTIAL_CONTENT and bool(part.headers())
-    if reply.status_code != httpx.codes.OK and not is_rest:
+    # 204 is how some servers send a file without a line.
+    is_empty = reply.status_code == httpx.codes.NO_CONTENT and not part.headers()
+    if not (reply.status_code == httpx.codes.OK or is_rest or is_empty):
         raise _refusal(reply)
 
 

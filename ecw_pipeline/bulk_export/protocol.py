@@ -39,11 +39,13 @@ _RUNNING = re.compile(
 class Requested:
     """The kick-off request is about to be sent to ``url``.
 
-    ``parameters`` are names of those in it that it can do without.
+    ``parameters`` are names of those in it that it can do without, ``resource_types`` what
+    ``_type`` asks for.
     """
 
     url: str
     parameters: tuple[str, ...] = ()
+    resource_types: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -148,10 +150,22 @@ def _running_url(reply: Reply) -> str:
 
 
 def _named_parameter(state: Requested, reply: Reply) -> str:
-    """The optional parameter that a refusal complains of, or none."""
+    """The optional parameter that a refusal complains of, or none.
+
+    One that names a type that was asked for complains of ``_type``: without it the server gives
+    what it has. Of a grant that is missing nothing can be left out.
+    """
     said = " ".join(_texts(reply))
-    named = (name for name in state.parameters if re.search(rf"(?<!\w){name}(?!\w)", said))
-    return next(named, "")
+    for name in state.parameters:
+        if _is_word_in(name, said):
+            return name
+    may_be_a_type = "_type" in state.parameters and reply.status_code not in (401, 403)
+    is_a_type = may_be_a_type and any(_is_word_in(one, said) for one in state.resource_types)
+    return "_type" if is_a_type else ""
+
+
+def _is_word_in(name: str, text: str) -> bool:
+    return bool(re.search(rf"(?<!\w){name}(?!\w)", text))
 
 
 def _after_poll(state: InProgress, reply: Reply) -> ExportState:

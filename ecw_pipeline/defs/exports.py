@@ -102,9 +102,14 @@ def _await_all(lake: Lake, context: dg.AssetExecutionContext) -> list[Export]:
     errors: list[EcwError] = []
     for export in ended:
         try:
-            landing.land_side_files(lake, exports.require_arrived(export))
+            landing.land_deletions(lake, exports.require_arrived(export))
         except EcwError as error:
             errors.append(error)
+            context.log.error(str(error))
+            continue
+        try:
+            landing.land_outcomes(lake, export)
+        except EcwError as error:  # the resources are good without the server's words
             context.log.error(str(error))
     if len(errors) == len(ended):
         first_error(errors)

@@ -180,6 +180,8 @@ class Deletion:
 def read_deletions(paths: LandingPaths) -> tuple[list[Deletion], LandingReport]:
     """Read a file of `deleted` bundles; what cannot be read goes to quarantine, line by line.
 
+    Of a bundle with an odd entry the other entries count all the same.
+
     Source: Bulk Data Access, "Response - Complete Status", deleted.
     """
     deletions: list[Deletion] = []
@@ -189,12 +191,16 @@ def read_deletions(paths: LandingPaths) -> tuple[list[Deletion], LandingReport]:
         for number, line in numbered_lines(paths.received):
             received += 1
             try:
-                found = [_deletion(entry, number) for entry in _entries(line)]
+                entries = _entries(line)
             except (BadDataError, ValueError, RecursionError):
                 quarantine.refuse(number, line, Refusal("bad_deletion"))
                 continue
-            landed += 1
-            deletions.extend(found)
+            found = [_deletion(entry, number) for entry in entries]
+            deletions += [one for one in found if one]
+            if None in found:
+                quarantine.refuse(number, line, Refusal("bad_deletion"))
+            else:
+                landed += 1
     return deletions, LandingReport(received, landed, received - landed, dict(quarantine.counts))
 
 
@@ -208,13 +214,15 @@ def _entries(line: bytes) -> list[Any]:
     return entries
 
 
-def _deletion(entry: Any, number: int) -> Deletion:
+def _deletion(entry: Any, number: int) -> Deletion | None:
+    """What an entry deletes; None where it does not say that in words we know."""
     request = entry.get("request") if isinstance(entry, dict) else None
-    url = request.get("url") if isinstance(request, dict) else None
+    named = request if isinstance(request, dict) else {}
+    url, method = named.get("url"), named.get("method")
     parts = url.strip("/").split("/") if isinstance(url, str) else []
-    if len(parts) < 2 or request.get("method") != "DELETE":  # type: ignore[union-attr]
-        raise BadDataError("not a DELETE of Type/id")
+    if len(parts) < 2 or method not in ("DELETE", "delete"):
+        return None
     resource_type, resource_id = parts[-2:]
     if not is_type_name(resource_type) or judge_identity(resource_type, resource_id, resource_type):
-        raise BadDataError("not a DELETE of Type/id")
+        return None
     return Deletion(resource_type, resource_id, number)

@@ -18,7 +18,7 @@ REASONS: Mapping[str, str] = MappingProxyType(
         "bad_id": "the resource's id is not a FHIR id",
         "wrong_element_type": "an element is of another JSON type than FHIR R4 says",
         "unreadable": "the line cannot be read as columns (a key stands twice, say)",
-        "bad_deletion": "an entry of a deleted bundle does not name what to delete",
+        "bad_deletion": "an entry of a deleted bundle names nothing to delete; its others count",
     }
 )
 

@@ -183,13 +183,19 @@ def _kick_off(lake: Lake, client: BulkExportClient, export: Export) -> Export:
     except TemporaryError as error:
         _note_unreachable(lake, export.export_id, error)
         raise
-    if isinstance(state, Failed) and export.level == "group":
-        # Some servers answer 401 for a group that they do not know.
-        state = Failed(f"{state.reason} for Group {export.group_id}: check ECW_GROUP_ID")
+    if isinstance(state, Failed):
+        state = Failed(f"{state.reason}{_where_refused(export)}")
     state = _unless_another_of_ours(lake, export, state)
     _record(lake, export.export_id, state)  # a log that cannot be written costs no export
     tell_kick_off(lake, export, request, state)
     return lake.ledger.export(export.export_id)
+
+
+def _where_refused(export: Export) -> str:
+    """Which setting may be wrong; some servers answer 401 for a group that they do not know."""
+    if export.level == "group":
+        return f" for Group {export.group_id}: check ECW_GROUP_ID, and ECW_EXPORT_LEVEL"
+    return f" at {export.level} level: check ECW_EXPORT_LEVEL (ecw doctor)"
 
 
 def _unless_another_of_ours(lake: Lake, export: Export, state: ExportState) -> ExportState:

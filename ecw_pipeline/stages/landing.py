@@ -1,6 +1,6 @@
 """From a manifest to screened lines: download what is missing, screen, count."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -131,9 +131,31 @@ def land_side_files(lake: Lake, export: Export, report: FileReport = _silent) ->
     Raises:
         EcwError: a file cannot be had.
     """
+    for kind in FOLDERS:
+        _land_kind(lake, export, kind, report)
+
+
+def land_deletions(lake: Lake, export: Export) -> None:
+    """Fetch what an export says is deleted: without it, it is not whole.
+
+    Raises:
+        EcwError: a file cannot be had.
+    """
+    _land_kind(lake, export, "deleted")
+
+
+def land_outcomes(lake: Lake, export: Export) -> None:
+    """Fetch what the server says of an export: the resources are good without it.
+
+    Raises:
+        EcwError: a file cannot be had; types without a file are in doubt, see `outcomes.py`.
+    """
+    _land_kind(lake, export, "error")
+
+
+def _land_kind(lake: Lake, export: Export, kind: str, report: FileReport = _silent) -> None:
     with lake.only_one("land-side-files"):
-        for kind in FOLDERS:
-            _land_files(lake, export, kind, None, report)
+        _land_files(lake, export, kind, None, report)
 
 
 def _state_of(lake: Lake, export: Export, resource_type: str) -> str:
@@ -324,6 +346,12 @@ def deletions_of(lake: Lake, export: Export) -> list[tuple[str, Deletion]]:
         if file.kind == "deleted" and file.state == "landed"
         for deletion in read_deletions(paths_of(lake, export, file))[0]
     ]
+
+
+def deletions_refused(lake: Lake, export_ids: Iterable[str]) -> int:
+    """How many lines of the deleted files of exports could not be read, or not wholly."""
+    files = (file for export_id in export_ids for file in lake.ledger.files(export_id))
+    return sum(file.lines_quarantined for file in files if file.kind == "deleted")
 
 
 def counts_of(lake: Lake, export: Export, resource_type: str) -> LandedCounts:

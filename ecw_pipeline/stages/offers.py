@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass, replace
 
 from ecw_pipeline.bulk_export.client import BulkExportClient
-from ecw_pipeline.errors import ConfigurationError
+from ecw_pipeline.errors import ConfigurationError, ProtocolError
 from ecw_pipeline.fhir_client.providers import Connection
 from ecw_pipeline.files import read_json, write_json
 from ecw_pipeline.stages.lake import Lake
@@ -28,8 +28,12 @@ class Offer:
 
 
 def offer_of(connection: Connection, client: BulkExportClient) -> Offer:
-    """Ask a server what it has of what is wanted; of everything, where no type is named."""
-    offered = client.offered_types()
+    """Ask a server what it has of what is wanted; of everything, where no type is named.
+
+    Raises:
+        ProtocolError: the server does not say what it has, and no type is named.
+    """
+    offered = _offered(connection, client)
     wanted = connection.resource_types or offered
     there = tuple(name for name in wanted if name in offered)
     return Offer(
@@ -37,6 +41,16 @@ def offer_of(connection: Connection, client: BulkExportClient) -> Offer:
         not_offered=tuple(name for name in wanted if name not in offered),
         not_granted=tuple(name for name in there if not client.may_read(name)),
     )
+
+
+def _offered(connection: Connection, client: BulkExportClient) -> tuple[str, ...]:
+    """What a server says it has; what is wanted, where it does not say: exports may do without."""
+    try:
+        return client.offered_types()
+    except ProtocolError:
+        if not connection.resource_types:
+            raise
+        return connection.resource_types
 
 
 def learn_offer(lake: Lake, connection: Connection, client: BulkExportClient) -> Offer:
@@ -50,7 +64,7 @@ def learn_offer(lake: Lake, connection: Connection, client: BulkExportClient) ->
     if not offer.available:
         raise ConfigurationError(
             f"none of the types can be asked for; {offer.in_words}",
-            f"set ECW_RESOURCE_TYPES to some of: {', '.join(client.offered_types())};"
+            f"set ECW_RESOURCE_TYPES to some of: {', '.join(_offered(connection, client))};"
             " or have them granted",
         )
     return offer
@@ -64,10 +78,11 @@ def require_offered(
     Raises:
         ConfigurationError: one is not offered or not granted.
     """
-    offer = offer_of(replace(connection, resource_types=types), client)
+    wanting = replace(connection, resource_types=types)
+    offer = offer_of(wanting, client)
     if offer.in_words:
         raise ConfigurationError(
-            offer.in_words, f"ask for some of: {', '.join(client.offered_types())}"
+            offer.in_words, f"ask for some of: {', '.join(_offered(wanting, client))}"
         )
     return offer.available
 

@@ -100,7 +100,8 @@ def bring_home(lake: Lake, export_ids: Sequence[str], step: Step = silent) -> Sy
         tuple(export_ids),
         sum(one.moved.resources_changed for one in loaded),
         sum(one.moved.resources_deleted for one in loaded),
-        sum(count.lines_quarantined for count in counted),
+        sum(count.lines_quarantined for count in counted)
+        + landing.deletions_refused(lake, export_ids),
         sum(count.lines_missing for count in counted),
     )
 
@@ -127,9 +128,13 @@ def _land(lake: Lake, export: Export, step: Step) -> list[EcwError]:
     """Land what can be had of an export; returns what failed."""
     errors: list[EcwError] = []
     try:
-        landing.land_side_files(lake, export)
+        landing.land_deletions(lake, export)
     except EcwError as error:
         return [error]  # without its deletions an export is not whole
+    try:
+        landing.land_outcomes(lake, export)
+    except EcwError as error:
+        errors.append(error)
     types = lake.ledger.types(export.export_id)
     for number, one in enumerate(types, start=1):
         try:

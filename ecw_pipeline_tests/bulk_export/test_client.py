@@ -136,7 +136,13 @@ def test_types_that_describe_the_server_are_not_offered(odd: OddServer, tmp_path
 
 
 @pytest.mark.parametrize(
-    "reply", [statement(), raw(200, b'{"rest": null}'), raw(200, b'{"rest": [{}]}')]
+    "reply",
+    [
+        statement(),
+        raw(200, b'{"rest": null}'),
+        raw(200, b'{"rest": [{}]}'),
+        raw(200, b'{"rest": [{"resource": [{"type":"Group","operation":[{"name":"export"}]}]}]}'),
+    ],
 )
 def test_a_server_that_offers_nothing_is_refused(
     odd: OddServer, tmp_path: Path, reply: bytes

@@ -340,6 +340,10 @@ def test_a_file_beyond_the_largest_is_refused(odd: OddServer, tmp_path: Path) ->
     assert names_below(tmp_path / "landing") == []
 
 
+def test_a_file_without_content_is_empty(odd: OddServer, tmp_path: Path) -> None:
+    assert fetched(odd, tmp_path, raw(204)).path.read_bytes() == b""
+
+
 class Hasty(ManualClock):
     """More than a minute passes at each look."""
 

@@ -125,6 +125,27 @@ def test_a_parameter_the_server_does_not_take_is_left_out(text: str, parameter: 
     )
 
 
+def test_a_type_the_server_does_not_export_costs_no_other() -> None:
+    asked = Requested(ASKED.url, ("_since", "_type"), ("Patient", "Task"))
+    reply = Reply(400, document=outcome("not-supported", diagnostics="Task cannot be exported"))
+
+    state = next_state(asked, reply)
+
+    assert isinstance(state, Unsupported)
+    assert state.parameter == "_type"
+
+
+@pytest.mark.parametrize(
+    ("status", "text"),
+    [(403, "no scope for Task"), (400, "TaskList is unknown"), (400, "unknown operation")],
+)
+def test_what_names_no_type_or_wants_a_grant_has_failed(status: int, text: str) -> None:
+    asked = Requested(ASKED.url, ("_type",), ("Patient", "Task"))
+    reply = Reply(status, document=outcome("forbidden", diagnostics=text))
+
+    assert isinstance(next_state(asked, reply), Failed)
+
+
 @pytest.mark.parametrize("text", ["_typeFilter", "my_since", "", "type"])
 def test_a_parameter_that_was_not_sent_cannot_be_left_out(text: str) -> None:
     reply = Reply(400, document=outcome("not-supported", diagnostics=text))

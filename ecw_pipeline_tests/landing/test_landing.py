@@ -249,6 +249,15 @@ def test_every_entry_of_a_bundle_is_a_deletion(tmp_path: Path) -> None:
     assert report == LandingReport(2, 2, 0)
 
 
+def test_an_odd_entry_spoils_no_other_deletion_of_its_bundle(tmp_path: Path) -> None:
+    odd = deletion("Patient?identifier=5")
+
+    found, report = deletions(tmp_path, bundle(deletion("Patient/ann"), odd, deletion("Task/9")))
+
+    assert found == [Deletion("Patient", "ann", 1), Deletion("Task", "9", 1)]
+    assert report == LandingReport(1, 0, 1, {"bad_deletion": 1})
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -170,6 +170,17 @@ def test_an_export_whose_deletions_cannot_be_had_is_not_loaded(tmp_path: Path) -
         assert one.rows("SELECT observation_id FROM core.observation ORDER BY 1") == live
 
 
+def test_an_outcome_file_that_cannot_be_had_stops_no_resources(one: Practice) -> None:
+    one.site.sandbox.faults.replace({"error_only": {"keeps_output": True}})
+    asked = one.ask()
+    one.proxy.spoil("error_only", status(404))
+
+    with pytest.raises(TemporaryError, match="link to an export file"):
+        bring_home(one.lake, [export.export_id for export in asked])
+
+    assert one.rows(ONE_PATIENT) == [(3,)]
+
+
 @pytest.mark.parametrize(("wanted", "asked"), [("true", 1), ("false", 0)])
 def test_an_export_that_has_landed_is_deleted_at_the_server_if_wanted(
     one: Practice, wanted: str, asked: int

@@ -5,15 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from ecw_pipeline.errors import ConfigurationError
+from ecw_pipeline.errors import ConfigurationError, ProtocolError
 from ecw_pipeline.settings import Settings
 from ecw_pipeline.stages.exports import start_exports, wait_for_exports
 from ecw_pipeline.stages.forecast import left_to_fetch
 from ecw_pipeline.stages.lake import Lake
 from ecw_pipeline.stages.offers import known_offer
 from ecw_pipeline_tests.builders import monday_clock
+from ecw_pipeline_tests.odd_server import raw
 from ecw_pipeline_tests.pipeline.harness import Site, site
-from ecw_pipeline_tests.stages.practice import DAY, small_data
+from ecw_pipeline_tests.stages.practice import DAY, practice, small_data
 
 
 @pytest.fixture
@@ -55,6 +56,20 @@ def test_a_type_that_is_not_granted_stops_no_other(
 
     assert asked_for("Patient", "Practitioner", monkeypatch=monkeypatch) == ("Patient",)
     assert in_words() == "not granted to this client: Practitioner"
+
+
+@pytest.mark.parametrize("statement", [raw(404), raw(200, b'{"rest": [{"mode": "server"}]}')])
+def test_a_server_that_does_not_say_what_it_has_is_asked_for_what_is_wanted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, statement: bytes
+) -> None:
+    with practice(tmp_path, data=small_data(tmp_path / "lines")) as one:
+        one.proxy.spoil("GET /fhir/r4/metadata", lambda _: statement)
+        with pytest.raises(ProtocolError):
+            one.ask()
+        assert asked_for("Patient", "Practitioner", monkeypatch=monkeypatch) == (
+            "Patient",
+            "Practitioner",
+        )
 
 
 def test_what_is_left_of_an_export_is_told_in_files_and_time(
