@@ -304,6 +304,8 @@ def test_kilopascals_are_not_taken_for_millimetres(warehouse: Warehouse) -> None
         ("2024-02-29", "2024-02-29T00:00:00Z", True),
         ("2024-03-01T13:00:00Z", "2024-03-01T13:00:00Z", False),
         ("2024-02-29T23:00:00Z", "2024-02-29T23:00:00Z", True),
+        ("294247-01-10T04:00:54Z", "294247-01-10T04:00:54Z", False),  # the last there is
+        ("294247-01-10", "294247-01-10T00:00:00Z", False),
     ],
 )
 def test_an_end_is_over_when_all_of_its_day_month_or_year_is(
