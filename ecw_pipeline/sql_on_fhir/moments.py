@@ -63,6 +63,17 @@ def comparable(text: str) -> str:
     return f"CASE WHEN length({text}) > {_DAY} THEN coalesce({instant}, {text}) ELSE {text} END"
 
 
+def as_column(text: str, sql_type: str) -> str:
+    """A moment's text as DuckDB's own date or timestamp, where there is such a day.
+
+    FHIR knows leap seconds; DuckDB does not, and takes them for the second before. DuckDB knows
+    `infinity` and `epoch`; FHIR does not, and no difference to an infinite moment can be taken.
+
+    Source: FHIR R4, "Data Types", instant and dateTime.
+    """
+    return f"TRY_CAST(replace(translate({text}, 'iIeE', '????'), ':60', ':59') AS {sql_type})"
+
+
 def time(text: str) -> str:
     return f"TRY_CAST({text} AS TIME)"
 

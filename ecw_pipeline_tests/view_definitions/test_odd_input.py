@@ -83,7 +83,11 @@ def emptied(resource: dict[str, Any]) -> dict[str, Any]:
         ("9999-12-31T23:59:59Z", "9999-12-31T23:59:59Z"),
         ("2024-02-31", None),
         ("2024-13", None),
+        ("2016-12-31T23:59:60Z", "2016-12-31T23:59:59Z"),
         ("last spring", None),
+        ("infinity", None),
+        ("-Infinity", None),
+        ("epoch", None),
         ("", None),
     ],
 )
