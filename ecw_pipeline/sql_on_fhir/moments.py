@@ -15,6 +15,8 @@ _LAST = "T23:59:59.999999Z"
 _INSTANT = "TIMESTAMP WITH TIME ZONE"
 _LITERAL = re.compile(r"^'([0-9T:.Z+-]+)'$")
 _YEAR, _MONTH, _DAY = 4, 7, 10
+# Texts that begin with anything but a year of four digits, all of them.
+_NO_YEAR = r"^(\D|\d{5}).*"
 
 
 def low(text: str) -> str:
@@ -67,11 +69,13 @@ def as_column(text: str, sql_type: str) -> str:
     """A moment's text as DuckDB's own date or timestamp, where there is such a day.
 
     FHIR knows leap seconds; DuckDB does not, and takes them for the second before. DuckDB knows
-    `infinity` and `epoch`; FHIR does not, and no difference to an infinite moment can be taken.
+    `infinity`, `epoch` and years of more than four digits; FHIR does not, and with such days one
+    can hardly compute.
 
     Source: FHIR R4, "Data Types", instant and dateTime.
     """
-    return f"TRY_CAST(replace(translate({text}, 'iIeE', '????'), ':60', ':59') AS {sql_type})"
+    four_digits = f"regexp_replace({text}, '{_NO_YEAR}', '')"
+    return f"TRY_CAST(replace({four_digits}, ':60', ':59') AS {sql_type})"
 
 
 def time(text: str) -> str:

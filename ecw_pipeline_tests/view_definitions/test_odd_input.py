@@ -88,6 +88,8 @@ def emptied(resource: dict[str, Any]) -> dict[str, Any]:
         ("infinity", None),
         ("-Infinity", None),
         ("epoch", None),
+        ("5877642-06-25", None),
+        ("-2024-01-01", None),
         ("", None),
     ],
 )
