@@ -11,7 +11,7 @@ SELECT
     try_cast(left(period_start, 7) || '-01' AS DATE) AS month,
     coalesce(class_code, 'unknown') AS class,
     practitioner_id,
-    any_value(participant_display) FILTER (participant_id = practitioner_id) AS practitioner,
+    any_value(practitioner) AS practitioner,
     count(*) FILTER (took_place) AS encounters,
     count(*) FILTER (took_place AND is_telehealth) AS telehealth_encounters,
     round(telehealth_encounters / nullif(encounters, 0), 4) AS telehealth_share,
@@ -29,5 +29,11 @@ FROM (
     FROM core.encounter
     WHERE status IS DISTINCT FROM 'entered-in-error'
 )
+LEFT JOIN (
+    SELECT connection_id, individual_id AS practitioner_id, max(individual_display) AS practitioner
+    FROM core.encounter_participant
+    WHERE individual_type = 'Practitioner'
+    GROUP BY ALL
+) USING (connection_id, practitioner_id)
 GROUP BY connection_id, month, class, practitioner_id
 ORDER BY connection_id, month DESC NULLS LAST, class, practitioner_id

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import TypeAlias
 
 from ecw_pipeline.quoting import identifier, indented, literal
+from ecw_pipeline.sql_on_fhir import moments
 from ecw_pipeline.sql_on_fhir.emitter import Emitter, taken_apart
 from ecw_pipeline.sql_on_fhir.ir import Node, Position
 from ecw_pipeline.sql_on_fhir.kinds import ANYTHING, PRIMITIVES, held_sql
@@ -22,6 +23,7 @@ from ecw_pipeline.sql_on_fhir.plan import (
     columns_of,
 )
 
+_MOMENTS = frozenset({"DATE", "TIMESTAMP WITH TIME ZONE"})
 # What a row is made of: columns of its own, and lists that multiply it.
 _Item: TypeAlias = PlannedColumn | Part
 
@@ -71,7 +73,11 @@ def _held(node: Node) -> str:
 
 
 def _cast(value: str, held: str, wanted: str) -> str:
-    return value if held == wanted else f"TRY_CAST({value} AS {wanted})"
+    if held == wanted:
+        return value
+    if held == "VARCHAR" and wanted in _MOMENTS:
+        return moments.as_column(value, wanted)
+    return f"TRY_CAST({value} AS {wanted})"
 
 
 def _emitter(label: str, apart: frozenset[str]) -> Emitter:

@@ -15,6 +15,8 @@ _LAST = "T23:59:59.999999Z"
 _INSTANT = "TIMESTAMP WITH TIME ZONE"
 _LITERAL = re.compile(r"^'([0-9T:.Z+-]+)'$")
 _YEAR, _MONTH, _DAY = 4, 7, 10
+# Texts that begin with anything but a year of four digits, all of them.
+_NO_YEAR = r"^(\D|\d{5}).*"
 
 
 def low(text: str) -> str:
@@ -61,6 +63,19 @@ def comparable(text: str) -> str:
     """A form in which equal moments are equal in SQL: instants in UTC, dates as they are."""
     instant = f"CAST(TRY_CAST({text} AS {_INSTANT}) AS VARCHAR)"
     return f"CASE WHEN length({text}) > {_DAY} THEN coalesce({instant}, {text}) ELSE {text} END"
+
+
+def as_column(text: str, sql_type: str) -> str:
+    """A moment's text as DuckDB's own date or timestamp, where there is such a day.
+
+    FHIR knows leap seconds; DuckDB does not: they are taken for the second before. DuckDB knows
+    `infinity`, `epoch` and years of more than four digits; FHIR does not, and with such days one
+    can hardly compute.
+
+    Source: FHIR R4, "Data Types", instant and dateTime.
+    """
+    four_digits = f"regexp_replace({text}, '{_NO_YEAR}', '')"
+    return f"TRY_CAST(replace({four_digits}, ':59:60', ':59:59') AS {sql_type})"
 
 
 def time(text: str) -> str:

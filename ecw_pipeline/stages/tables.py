@@ -17,7 +17,7 @@ from ecw_pipeline.view_definitions.catalog import OwnView, built_in_views, own_v
 from ecw_pipeline.warehouse.schema import WarehouseColumn, WarehouseTable
 
 # Raised when what a flat file holds changes for the same view: flat files are then written anew.
-LAYOUT_VERSION = 1
+LAYOUT_VERSION = 2
 MEND = "mend the file and load again: nothing is fetched anew for it"
 
 _CONNECTION = WarehouseColumn("connection_id", "VARCHAR", "The connection (practice) it came from")

@@ -17,8 +17,6 @@ def visit(key: str, **more: Any) -> dict[str, Any]:
         "period_start": "2024-01-05T10:00:00Z",
         "period_start_at": "2024-01-05T10:00:00Z",
         "practitioner_id": "dr1",
-        "participant_id": "dr1",
-        "participant_display": "Dr One",
         "is_telehealth": False,
         **more,
     }
@@ -38,6 +36,13 @@ def test_visits_are_counted_by_what_became_of_them(warehouse: Warehouse) -> None
         visit("e5", status="planned"),
         visit("e6", status="entered-in-error"),
         visit("e7", class_code=None, period_start=None, practitioner_id=None),
+    )
+    doctor = {"individual_id": "dr1", "individual_type": "Practitioner"}
+    warehouse.add(
+        "core.encounter_participant",
+        {"encounter_id": "e1", "ordinal": 0, "individual_type": "RelatedPerson"},
+        {"encounter_id": "e1", "ordinal": 1, "individual_display": "Dr One", **doctor},
+        {"encounter_id": "e2", "ordinal": 0, **doctor},
     )
 
     assert warehouse.mart("encounters_by_month") == [
@@ -304,6 +309,8 @@ def test_kilopascals_are_not_taken_for_millimetres(warehouse: Warehouse) -> None
         ("2024-02-29", "2024-02-29T00:00:00Z", True),
         ("2024-03-01T13:00:00Z", "2024-03-01T13:00:00Z", False),
         ("2024-02-29T23:00:00Z", "2024-02-29T23:00:00Z", True),
+        ("294247-01-10T04:00:54Z", "294247-01-10T04:00:54Z", False),  # the last there is
+        ("294247-01-10", "294247-01-10T00:00:00Z", False),
     ],
 )
 def test_an_end_is_over_when_all_of_its_day_month_or_year_is(
