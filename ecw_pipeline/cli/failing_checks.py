@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,17 +24,19 @@ ORDER BY asset_key, check_name
 
 @dataclass(frozen=True)
 class FailingCheck:
-    """A check of an asset, and what it found. ``severity`` is ERROR or WARN."""
+    """A check of an asset, what it found, and when. ``severity`` is ERROR or WARN."""
 
     asset: str
     check: str
     severity: str
     found: str
+    judged_at: str
 
     @property
     def in_words(self) -> str:
         """For one line of a terminal."""
-        return f"{self.asset} {self.check}" + (f": {self.found}" if self.found else "")
+        found = f": {self.found}" if self.found else ""
+        return f"{self.asset} {self.check}{found} ({self.judged_at})"
 
 
 def failing_checks(storage: Path) -> list[FailingCheck]:
@@ -49,10 +52,13 @@ def failing_checks(storage: Path) -> list[FailingCheck]:
 
 
 def _check(event: str) -> FailingCheck:
-    said = json.loads(event)["dagster_event"]["event_specific_data"]
+    entry = json.loads(event)
+    said = entry["dagster_event"]["event_specific_data"]
+    judged_at = f"{datetime.fromtimestamp(entry['timestamp'], UTC):%Y-%m-%d %H:%MZ}"
     severity = said["severity"]["__enum__"].removeprefix("AssetCheckSeverity.")
     asset = "/".join(said["asset_key"]["path"])
-    return FailingCheck(asset, said["check_name"], severity, ", ".join(_found(said["metadata"])))
+    found = ", ".join(_found(said["metadata"]))
+    return FailingCheck(asset, said["check_name"], severity, found, judged_at)
 
 
 def _found(metadata: dict[str, Any]) -> Iterator[str]:

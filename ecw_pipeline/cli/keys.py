@@ -7,12 +7,13 @@ import typer
 
 # As `fhir_client.keys.Algorithm`, which takes long to import.
 Algorithm = Literal["RS384", "ES384"]
+HELP = "Make a signing key; print its public half. Example: ecw keys new practice.jwk"
 keys = typer.Typer(no_args_is_help=True)
 
 
 def add_to(app: typer.Typer) -> None:
     """Add the commands."""
-    app.add_typer(keys, name="keys", help="Make a signing key; print its public half.")
+    app.add_typer(keys, name="keys", help=HELP)
 
 
 @keys.command("new")

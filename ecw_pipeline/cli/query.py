@@ -5,13 +5,17 @@ import sys
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ecw_pipeline.errors import ConfigurationError, EcwError
 
+if TYPE_CHECKING:
+    import duckdb
+
 _THROWN_AWAY = "\x18"
+_ENDS = ("exit", "quit", "\\q")
 _TABLES = (
     "SELECT schema_name || '.' || name AS table, comment FROM"
     " (SELECT schema_name, table_name AS name, comment FROM duckdb_tables() UNION ALL"
@@ -63,18 +67,29 @@ def _ask(path: Path, query: str, output: Format) -> None:
     """Print a query's rows, as of the newest published state."""
     import duckdb
 
-    from ecw_pipeline.cli.terminal import csv_lines, rows_as_json, show_rows
     from ecw_pipeline.warehouse.database import read_published
 
     try:
         with read_published(path) as connection:
-            result = connection.execute(query)
-            if result is None or not result.description:
-                raise ConfigurationError("the query asks for nothing", "write a SELECT")
-            columns = [column[0] for column in result.description]
-            rows = result.fetchall()
+            found = [_rows(connection, one) for one in connection.extract_statements(query)]
     except duckdb.Error as error:
         raise ConfigurationError(f"the query failed: {error}", "correct it and run again") from None
+    for columns, rows in found:
+        _show(columns, rows, output)
+
+
+def _rows(
+    connection: "duckdb.DuckDBPyConnection", statement: "duckdb.Statement"
+) -> tuple[list[str], list[tuple[Any, ...]]]:
+    result = connection.execute(statement)
+    if result is None or not result.description:
+        raise ConfigurationError("the query asks for nothing", "write a SELECT")
+    return [column[0] for column in result.description], result.fetchall()
+
+
+def _show(columns: list[str], rows: list[tuple[Any, ...]], output: Format) -> None:
+    from ecw_pipeline.cli.terminal import csv_lines, rows_as_json, show_rows
+
     if output is Format.TABLE:
         show_rows(columns, rows)
     elif output is Format.CSV:
@@ -88,12 +103,12 @@ def _prompt(path: Path, output: Format) -> None:
     with contextlib.suppress(ImportError):
         import readline  # noqa: F401  lets input() edit lines and recall them
 
-    typer.echo("end a query with ; and the session with Ctrl-D; \\d lists the tables")
+    typer.echo("end a query with ; and the session with exit or Ctrl-D; \\d lists the tables")
     for statement in _statements(_typed_lines()):
         try:
             _ask(path, _TABLES if statement == "\\d" else statement, output)
         except EcwError as error:
-            typer.echo(f"error: {error.message}", err=True)
+            typer.echo(f"error: {error.message}\n  next: {error.next_step}", err=True)
 
 
 def _typed_lines() -> Iterator[str]:
@@ -109,6 +124,8 @@ def _typed_lines() -> Iterator[str]:
             yield _THROWN_AWAY
             prompt = "ecw> "
             continue
+        if prompt == "ecw> " and line.strip(" ;") in _ENDS:
+            return
         yield line + "\n"
         prompt = "ecw> " if line.rstrip().endswith(";") or line.strip() == "\\d" else "...> "
 

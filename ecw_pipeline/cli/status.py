@@ -1,5 +1,6 @@
 """`ecw status`: connections, exports and what is loaded, on one screen."""
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -29,7 +30,7 @@ def run(
 
     lake = Lake.from_environment()
     state: dict[str, Any] = {
-        "connections": [one.connection_id for one in lake.settings.connections()],
+        "connections": _connections(lake),
         "budget": _budget(lake),
         "problems": _problems(lake),
         "failing_checks": _failing_checks(lake),
@@ -49,8 +50,11 @@ def _print(lake: "Lake", state: dict[str, Any]) -> None:
     from ecw_pipeline.cli.terminal import console, show_rows
 
     console.print(f"data: {lake.folder.root}", highlight=False, soft_wrap=True)
+    known = {one.connection_id for one in lake.settings.connections()}
     for connection_id in state["connections"]:
-        words = state["budget"].get(connection_id, "not configured fully: ecw doctor")
+        is_set = connection_id in known
+        unknown = "not configured fully: ecw doctor" if is_set else "no longer in the settings"
+        words = state["budget"].get(connection_id, unknown)
         console.print(f"connection {connection_id}: {words}", highlight=False, soft_wrap=True)
     for words in state["problems"]:
         console.print(f"[red]problem[/red] {escape(words)}", highlight=False, soft_wrap=True)
@@ -82,10 +86,11 @@ def _export_in_short(export: dict[str, Any], *, several: bool) -> dict[str, Any]
 
 
 def _type_in_short(one: dict[str, Any], *, several: bool) -> dict[str, Any]:
+    late = ", late" if one["is_late"] else ""
     return ({"connection": one["connection_id"]} if several else {}) | {
         "type": one["resource_type"],
         "resources": one["resources"],
-        "as of": one["data_as_of"],
+        "as of": f"{one['data_as_of']}{late}",
         "refused": one["lines_quarantined"],
     }
 
@@ -141,22 +146,32 @@ def _published(lake: "Lake", *, with_tables: bool) -> dict[str, Any]:
         types, stale = type_facts(connection), stale_tables(connection)
         counts = rows_per_table(connection, ("core", "marts")) if with_tables else {}
     return {
-        "types": [_type(one) for one in types],
+        "types": [_type(one, lake.clock.now()) for one in types],
         "tables": [{"table": name, "rows": count} for name, count in counts.items() if count],
         "views": _views(lake, stale),
     }
 
 
-def _type(facts: "TypeFacts") -> dict[str, Any]:
+def _connections(lake: "Lake") -> list[str]:
+    """Those that are set, and those whose exports are here all the same."""
+    names = [one.connection_id for one in lake.settings.connections()]
+    known = lake.ledger.exports() if lake.folder.ledger.exists() else []
+    return list(dict.fromkeys([*names, *(export.connection_id for export in known)]))
+
+
+def _type(facts: "TypeFacts", now: datetime) -> dict[str, Any]:
     """What there is of a type, with instants to the minute."""
     from dataclasses import asdict
-    from datetime import UTC, datetime
+
+    from ecw_pipeline.stages.troubles import LATE_AFTER
 
     def shown(value: Any) -> Any:
         is_instant = isinstance(value, datetime)
         return f"{value.astimezone(UTC):%Y-%m-%d %H:%M}Z" if is_instant else value
 
-    return {name: shown(value) for name, value in asdict(facts).items()}
+    told = {name: shown(value) for name, value in asdict(facts).items()}
+    is_late = facts.data_as_of is not None and now - facts.data_as_of > LATE_AFTER
+    return told | {"is_late": is_late}
 
 
 def _missing_types(lake: "Lake") -> dict[str, str]:

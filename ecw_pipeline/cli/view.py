@@ -21,7 +21,8 @@ WithKeys = Annotated[
 
 def add_to(app: typer.Typer) -> None:
     """Add the group."""
-    group = typer.Typer(no_args_is_help=True, help="Try out tables of your own: ViewDefinitions.")
+    words = "Try out tables of your own: ViewDefinitions. Example: ecw view check my_views/"
+    group = typer.Typer(no_args_is_help=True, help=words)
     group.command()(check)
     group.command("compile")(print_sql)
     group.command()(view_run.run)

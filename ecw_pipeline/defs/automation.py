@@ -7,7 +7,7 @@ import dagster as dg
 
 from ecw_pipeline.defs.arrival import news_of_arrival
 from ecw_pipeline.defs.connection_check import CONNECTIONS_ANSWER
-from ecw_pipeline.defs.exports import EXPORT_TAG
+from ecw_pipeline.defs.exports import EXPORT_TAG, SINCE_TAG
 from ecw_pipeline.defs.partitions import LANDS_TAG, range_tags
 from ecw_pipeline.defs.resources import LakeResource
 from ecw_pipeline.defs.run_owners import bury_dead_runs
@@ -210,6 +210,7 @@ def _run_for(
     if attempts >= MOST_LANDING_RUNS:
         return None
     tags = {tag: export.connection_id, LANDS_TAG: export.export_id, MAX_RETRIES_TAG: "0"}
+    tags |= {f"{SINCE_TAG}/{export.export_id}": exports.describe(export)["since"]}
     tags |= range_tags(lake.ledger.days_of(export.export_id))
     run_key = f"{job_name}-{export.export_id}-{attempts}"
     return dg.RunRequest(run_key=run_key, job_name=job_name, tags=tags)

@@ -1,7 +1,6 @@
 """Assets of the warehouse's tables. They are loaded together: an export is loaded whole."""
 
 from collections.abc import Iterator, Sequence
-from datetime import timedelta
 
 import dagster as dg
 
@@ -9,7 +8,7 @@ from ecw_pipeline.defs.core_checks import check_specs, judge
 from ecw_pipeline.defs.failures import spoken_failures
 from ecw_pipeline.defs.figures import seconds_since
 from ecw_pipeline.defs.flat import described
-from ecw_pipeline.defs.labels import dictionary, tags_of
+from ecw_pipeline.defs.labels import FRESHNESS, dictionary, tags_of
 from ecw_pipeline.defs.partitions import ONE_RUN
 from ecw_pipeline.defs.raw import OTHER_TYPES
 from ecw_pipeline.defs.resources import LakeResource, WarehouseResource
@@ -17,11 +16,6 @@ from ecw_pipeline.sql_on_fhir.lineage import elements_of
 from ecw_pipeline.stages.loading import Loaded, load_exports
 from ecw_pipeline.stages.tables import Table, why_uncompilable
 from ecw_pipeline.warehouse.inspection import TableFacts, table_facts
-
-# A load a day is what the schedule brings; after two days somebody has to look.
-FRESHNESS = dg.FreshnessPolicy.time_window(
-    warn_window=timedelta(hours=26), fail_window=timedelta(hours=50)
-)
 
 
 def core_assets(tables: Sequence[Table]) -> dg.AssetsDefinition:

@@ -6,7 +6,7 @@ from datetime import datetime
 import dagster as dg
 
 from ecw_pipeline.defs.failures import first_error, spoken_failures
-from ecw_pipeline.defs.labels import dictionary
+from ecw_pipeline.defs.labels import FRESHNESS, dictionary
 from ecw_pipeline.defs.partitions import ONE_RUN
 from ecw_pipeline.defs.resources import LakeResource, WarehouseResource
 from ecw_pipeline.errors import EcwError
@@ -59,6 +59,7 @@ def _spec(mart: Mart, table_names: frozenset[str]) -> dg.AssetSpec:
         deps=[dg.AssetKey(["core", name]) for name in read],
         description=mart.question,
         kinds={"duckdb", "sql"},
+        freshness_policy=FRESHNESS,
         metadata={
             "sql": dg.MetadataValue.md(f"```sql\n{mart.sql}\n```"),
             **dictionary(f"marts.{mart.name}"),

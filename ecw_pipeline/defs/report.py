@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import dagster as dg
 
 from ecw_pipeline.defs.failures import spoken_failures
+from ecw_pipeline.defs.labels import FRESHNESS
 from ecw_pipeline.defs.partitions import ONE_RUN
 from ecw_pipeline.defs.resources import LakeResource
 from ecw_pipeline.report.page import write_report
@@ -17,6 +18,7 @@ def report_asset(mart_names: Iterable[str]) -> dg.AssetsDefinition:
         deps=[dg.AssetKey(["marts", name]) for name in mart_names],
         group_name="report",
         kinds={"html"},
+        freshness_policy=FRESHNESS,
         backfill_policy=ONE_RUN,
     )
     def report(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult[None]:

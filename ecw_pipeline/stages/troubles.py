@@ -13,6 +13,8 @@ MOST_EXPORTS_IN_A_ROW = 3
 PAUSE_BEFORE_NEXT = timedelta(minutes=15)
 # Longer than that without progress is told of, long before the deadline ends an export.
 STUCK_AFTER = timedelta(hours=1)
+# A load a day is what the schedule brings.
+LATE_AFTER = timedelta(hours=26)
 
 
 @dataclass(frozen=True)

@@ -3,14 +3,17 @@
 import signal
 import socket
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
+import duckdb
 import httpx
 import pytest
 
 from ecw_pipeline.sandbox.faults.table import FAULTS
 from ecw_pipeline.sandbox.server import RunningSandbox
 from ecw_pipeline_tests.cli.command import Finished, Place, processes_of_session, settings_for
+from ecw_pipeline_tests.empty_warehouse import empty_warehouse
 
 COUNT_PATIENTS = "SELECT count(*) AS patients FROM core.patient"
 
@@ -119,6 +122,23 @@ def test_a_rebuild_needs_no_connection_and_says_how_far_it_is(
     assert "rebuild: check files 1/1\n" in ended.stdout
     assert f"{what} made anew: {filled.data / 'warehouse.duckdb'}\n" in ended.stdout
     assert filled.run("sql", COUNT_PATIENTS).stdout == before
+
+
+def test_status_says_which_types_are_late(place: Place) -> None:
+    empty_warehouse(place.data / "warehouse.duckdb")
+    now = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:00}Z"
+    with duckdb.connect(str(place.data / "warehouse.duckdb")) as warehouse:
+        for resource_type, at in (("Patient", now), ("Task", "2020-01-01T00:00:00Z")):
+            warehouse.execute(
+                "INSERT INTO ops.load (export_id, connection_id, resource_type, transaction_time,"
+                " lines_quarantined) VALUES ('x', 'practice', ?, ?, 0)",
+                [resource_type, at],
+            )
+
+    told = place.run("status").stdout
+
+    assert "2020-01-01 00:00Z, late" in told
+    assert told.count("late") == 1
 
 
 def test_status_of_an_empty_folder_says_how_to_begin(place: Place) -> None:

@@ -125,6 +125,7 @@ def test_status_shows_exports_and_tables(demo: Finished, demo_place: Place) -> N
     shown = demo_place.run("status").stdout
 
     assert "Newest exports" in shown
+    assert "connection sandbox-demo: no longer in the settings" in shown
     assert re.search(r"│ Patient +│ +\d+ │ \d{4}-\d\d-\d\d \d\d:\d\dZ │ +0 │", shown)
     assert max(map(len, shown.splitlines()[1:])) <= 80
 

@@ -49,7 +49,14 @@ def test_an_error_in_what_is_piped_ends_it(data: Path) -> None:
     assert done.stdout == ""
 
 
-def test_at_a_prompt_an_error_ends_no_session(data: Path) -> None:
+def test_several_queries_in_one_text_are_all_answered(data: Path) -> None:
+    done = _run(data, "select 1 as a; select 2 as b")
+
+    assert done.stdout.split("\n") == ["a", "1", "b", "2", ""]
+
+
+@pytest.mark.parametrize("end", [b"\x04", b"exit\n", b"quit;\n"])
+def test_at_a_prompt_an_error_ends_no_session(data: Path, end: bytes) -> None:
     """In a real terminal: a query over two lines, one that fails, the tables, and the end."""
     child, terminal = pty.fork()
     if child == 0:
@@ -63,12 +70,12 @@ def test_at_a_prompt_an_error_ends_no_session(data: Path) -> None:
         for typed, awaited in (
             ("select 40 + 1\n", "...> "),
             ("+ 1 as answer;\n", "42"),
-            ("select nothing;\n", "the query failed"),
+            ("select nothing;\n", "next: correct it"),
             ("\\d\n", "core.patient,"),
         ):
             os.write(terminal, typed.encode())
             shown += _until(terminal, awaited, "> ")  # what is typed before the prompt may be lost
-        os.write(terminal, b"\x04")
+        os.write(terminal, end)
         status = _ending(child, terminal)
     finally:
         with suppress(ProcessLookupError):

@@ -79,10 +79,12 @@ def test_every_main_table_and_every_landed_type_has_a_check() -> None:
     assert {key for key in KEYS if key.startswith("raw/")} <= checked
 
 
-def test_dagster_watches_the_freshness_of_every_table() -> None:
+def test_dagster_watches_the_freshness_of_every_table_and_of_what_is_made_of_them() -> None:
     watched = {key for key in GRAPH.get_all_asset_keys() if GRAPH.get(key).freshness_policy}
 
-    assert watched == {dg.AssetKey(["core", name]) for name in TABLES}
+    tables = {dg.AssetKey(["core", name]) for name in TABLES}
+    marts = {dg.AssetKey(["marts", name]) for name in built_in_marts()}
+    assert watched == tables | marts | {dg.AssetKey("report")}
 
 
 @pytest.mark.parametrize("settings", [{}, {"ECW_DATA": "/nowhere/at/all"}])

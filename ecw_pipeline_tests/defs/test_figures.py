@@ -80,3 +80,13 @@ def test_the_run_is_tagged_with_its_exports_their_connection_and_since(one: Unat
     (run,) = one.instance.get_runs()
     assert run.tags[f"ecw_export/{export.export_id}"] == "practice"
     assert run.tags[f"ecw_since/{export.export_id}"] == "the beginning"
+
+
+def test_a_landing_run_tells_of_its_export_too(one: Unattended) -> None:
+    one.run("request_exports", DAY)
+
+    (request,) = one.wanted_when_complete()
+
+    (export,) = one.exports()
+    assert request.tags[f"ecw_export/{export.export_id}"] == "practice"
+    assert request.tags[f"ecw_since/{export.export_id}"] == "the beginning"
