@@ -117,7 +117,7 @@ class BulkExportClient:
                 content=json.dumps(request.body(further)) if is_posted else None,
                 headers=headers | ({"Content-Type": FHIR_JSON} if is_posted else {}),
                 auth=self._session.auth,
-                follow_redirects=True,
+                follow_redirects=not is_posted,  # as GET it would ask for everybody
                 extensions=ONCE | self._session.own_hosts,
             )
         if reply.status_code in (httpx.codes.BAD_GATEWAY, httpx.codes.GATEWAY_TIMEOUT):

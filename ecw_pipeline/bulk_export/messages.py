@@ -196,11 +196,20 @@ def parse_manifest(document: Mapping[str, Any], status_url: str) -> Manifest:
 def next_page(document: Mapping[str, Any], url: str) -> str | None:
     """Where a manifest that comes in pages goes on; None on the last.
 
+    Raises:
+        ProtocolError: it names no usable URL: without its other pages it is not whole.
+
     Source: Bulk Data Access 3.0, "Response - Complete Status", link.
     """
     for link in _entries(document.get("link")):
         if isinstance(link, dict) and link.get("relation") == "next" and link.get("url"):
-            return whole_url(url, str(link["url"]))
+            try:
+                return whole_url(url, str(link["url"]))
+            except ValueError as error:
+                raise ProtocolError(
+                    "the export's manifest goes on at a URL that is none",
+                    "ask the provider's support",
+                ) from error
     return None
 
 

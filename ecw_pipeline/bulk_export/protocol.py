@@ -212,7 +212,8 @@ def _complete(state: InProgress, reply: Reply) -> ExportState:
 
 
 def _waiting(state: InProgress, reply: Reply) -> InProgress:
-    progress = reply.headers.get("x-progress", state.progress)[:100]
+    said = reply.headers.get("x-progress", state.progress)[:100]
+    progress = "".join(filter(str.isprintable, said))  # it is shown on terminals
     longer = _longer(state.wait_seconds)
     wait = _wait_seconds(reply, longer)
     if progress == state.progress:

@@ -154,7 +154,7 @@ def _require_own_host(request: httpx.Request) -> None:
     if allowed is None or {request.url.host, request.url.netloc.decode()} & allowed:
         return
     raise ProtocolError(
-        f"the server sends us to {request.url.host}, which is not its own host",
+        f"the server sends us to {request.url.netloc.decode()}, which is not its own host",
         "nothing was sent there; if it is the provider's storage, add it to ECW_FILE_HOSTS",
     )
 

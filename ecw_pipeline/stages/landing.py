@@ -19,7 +19,7 @@ from ecw_pipeline.landing.landing import (
     screen_file,
     type_of_lines,
 )
-from ecw_pipeline.landing.ndjson import ends_in_mid_line
+from ecw_pipeline.landing.ndjson import ends_in_mid_line, numbered_lines
 from ecw_pipeline.landing.quality import Sampling, quality_of
 from ecw_pipeline.landing.quarantine import unreadable_before
 from ecw_pipeline.landing.unreadable import unreadable_lines
@@ -263,6 +263,12 @@ def _with_its_own_type(
 def _screen_for_loading(paths: LandingPaths, resource_type: str) -> LandingReport:
     """Screen a file; what cannot even be read as versions goes to quarantine too."""
     report = screen_file(paths, resource_type)
+    if not report.lines_landed and _holds_no_object(paths):
+        raise BadDataError(
+            f"{paths.source_file} is no NDJSON: none of its lines begins like a JSON object",
+            "run again: it is fetched anew; if it stays, look at the file (a page to sign in at, an"
+            " encoding nobody asked for) and ask the provider's support",
+        )
     if report.reasons.get("not_json") and ends_in_mid_line(paths.received):
         raise BadDataError(
             f"{paths.source_file} is cut short: its last line is not whole",
@@ -275,6 +281,12 @@ def _screen_for_loading(paths: LandingPaths, resource_type: str) -> LandingRepor
         report = screen_file(paths, resource_type, refused)
         version_file(paths.screened)
     return report
+
+
+def _holds_no_object(paths: LandingPaths) -> bool:
+    """Whether a file has lines, and none that could be a resource."""
+    first_bytes = {line[:1] for _, line in numbered_lines(paths.received)}
+    return bool(first_bytes) and b"{" not in first_bytes
 
 
 def paths_of(lake: Lake, export: Export, file: ExportFile) -> LandingPaths:

@@ -205,6 +205,15 @@ def test_redirects_of_kick_off_and_status_are_followed(odd: OddServer, tmp_path:
     assert odd.authorizations("/done/1/manifest") == ["Bearer abc"]
 
 
+def test_a_redirect_does_not_turn_some_patients_into_all(odd: OddServer, tmp_path: Path) -> None:
+    odd.answers("/r4/Patient/$export", raw(303, location="/all/$export"))
+    request = replace(EVERYTHING, level="patient", restriction=Restriction((), ("ann",)))
+
+    with client_of(odd.url + "/r4", tmp_path) as client:
+        assert isinstance(client.kick_off(request), Failed)
+    assert odd.authorizations("/all/$export") == []
+
+
 def test_a_redirect_to_another_host_is_not_followed(odd: OddServer, tmp_path: Path) -> None:
     with odd_server() as other, client_of(odd.url + "/r4", tmp_path) as client:
         away = raw(307, location=other.answers("/status/1", raw(202)))

@@ -11,6 +11,7 @@ from ecw_pipeline.bulk_export.messages import (
     ExportRequest,
     Manifest,
     ManifestFile,
+    next_page,
     parse_manifest,
 )
 from ecw_pipeline.errors import ProtocolError
@@ -123,6 +124,12 @@ def test_true_may_be_a_text_and_goes_without_saying(value: object) -> None:
     assert manifest(requiresAccessToken=value).requires_access_token is True
 
 
+@pytest.mark.parametrize("url", ["http://[bad", "https://a.org:99999999/2"])
+def test_a_next_page_whose_url_is_none_is_refused(url: str) -> None:
+    with pytest.raises(ProtocolError, match="URL that is none"):
+        next_page({"link": [{"relation": "next", "url": url}]}, STATUS_URL)
+
+
 def test_a_file_without_a_type_is_kept_for_landing_to_judge() -> None:
     assert manifest(output=[{"url": "https://a.org/1"}]).files[0].resource_type == ""
 
@@ -134,6 +141,7 @@ def test_a_file_without_a_type_is_kept_for_landing_to_judge() -> None:
         {"url": ""},
         {"url": 5},
         {"url": "http://[bad"},
+        {"url": "https://a.org:99999999/1"},
         "https://a.org/1",
         None,
         {"url": "https://a.org/1", "type": "../../../etc"},

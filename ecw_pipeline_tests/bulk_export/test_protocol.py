@@ -213,6 +213,13 @@ def test_progress_stays_where_the_server_says_nothing_new() -> None:
     assert state.progress == "10%"
 
 
+def test_progress_says_nothing_to_a_terminal() -> None:
+    state = next_state(WAITING, Reply(202, {"x-progress": "\x1b[2J50\x9b%\x07 done"}))
+
+    assert isinstance(state, InProgress)
+    assert state.progress == "[2J50% done"
+
+
 def test_progress_of_any_length_is_cut() -> None:
     state = next_state(WAITING, Reply(202, {"x-progress": "x" * 10_000}))
 

@@ -1,5 +1,6 @@
 """One type that cannot be had stops no other, and is fetched later without the rest."""
 
+import gzip
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -109,6 +110,21 @@ def test_a_file_that_comes_wrapped_in_a_binary_is_not_taken_for_no_news(one: Pra
     one.proxy.spoil("Practitioner", lambda _: raw(200, wrapped))
 
     assert "wraps its files" in one.land(*exports)["Practitioner"]
+
+    one.proxy.spoils.clear()
+    assert one.land(*exports) == {}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"<html>\n<p>sign in</p>\n</html>\n", gzip.compress(gzip.compress(b"{}\n"))],
+    ids=["page", "packed twice"],
+)
+def test_a_file_that_is_no_ndjson_is_not_taken_for_bad_lines(one: Practice, body: bytes) -> None:
+    exports = one.arrive()
+    one.proxy.spoil("Practitioner", lambda _: raw(200, body))
+
+    assert "is no NDJSON" in one.land(*exports)["Practitioner"]
 
     one.proxy.spoils.clear()
     assert one.land(*exports) == {}
