@@ -11,7 +11,8 @@ _ID = re.compile(r"[A-Za-z0-9\-._]{1,256}")
 REASONS: Mapping[str, str] = MappingProxyType(
     {
         "not_utf8": "the line is not UTF-8 text",
-        "not_json": "the line is not a JSON object",
+        # Nor is one nested a thousand deep, 1e400, or half a surrogate pair: no reader holds those.
+        "not_json": "the line is not a JSON object that can be read",
         "no_resource_type": "the resource has no resourceType",
         "other_resource_type": "the resource is of another type than the manifest announced",
         "no_id": "the resource has no id",

@@ -2,9 +2,9 @@
 -- Grain: one row per connection and resource type of the twelve main ones that it has.
 -- Key: (connection_id, resource_type).
 -- with_patient, with_code and with_date count the resources that say whom they are about, what
--- they are (a code or a text; of a patient, the gender), and when it was (of a patient, the date
--- of birth; of a condition or allergy, the onset or else the recording). The shares are of all
--- resources of the type, those that were entered in error among them.
+-- they are (a code, a text, or the Medication that is meant; of a patient, the gender), and when it
+-- was (of a patient, the date of birth; of a condition or allergy, the onset or else the recording).
+-- The shares are of all resources of the type, those that were entered in error among them.
 SELECT
     connection_id,
     resource_type,
@@ -32,7 +32,8 @@ FROM (
     FROM core.condition
     UNION ALL
     SELECT connection_id, 'MedicationRequest', patient_id,
-        coalesce(medication_code, medication_text, medication_reference_display),
+        coalesce(medication_code, medication_text, medication_display, medication_id,
+            medication_reference_display),
         authored_at
     FROM core.medication_request
     UNION ALL
@@ -57,17 +58,17 @@ FROM (
     FROM core.diagnostic_report
     UNION ALL
     SELECT connection_id, 'CarePlan', patient_id,
-        coalesce(category_code, title, description),
+        coalesce(category_code, category_text, title, description),
         coalesce(period_start_at, created_at)
     FROM core.care_plan
     UNION ALL
     SELECT connection_id, 'Encounter', patient_id,
-        coalesce(type_code, class_code),
+        coalesce(type_code, type_text, class_code),
         period_start_at
     FROM core.encounter
     UNION ALL
     SELECT connection_id, 'Communication', patient_id,
-        category_code,
+        coalesce(category_code, category_text),
         coalesce(sent_at, received_at)
     FROM core.communication
     UNION ALL

@@ -401,7 +401,7 @@ def test_lines_that_would_be_quarantined_are_named_and_the_others_give_rows(
 
     assert (ended.exit_code, ended.stdout) == (6, "id,born\nann,\n")
     assert ended.stderr.splitlines()[:7] == [
-        f"{lines}, line 2: the line is not a JSON object",
+        f"{lines}, line 2: the line is not a JSON object that can be read",
         f"{lines}, line 3: an element is of another JSON type than FHIR R4 says ($.birthDate)",
         f"{lines}, line 4: the line cannot be read as columns (a key stands twice, say)",
         f"{lines}, line 5: the line is not UTF-8 text",

@@ -15,6 +15,7 @@ from ecw_pipeline_tests.defs.small import (
     repeatable_sync,
     small_job,
 )
+from ecw_pipeline_tests.odd_server import raw
 from ecw_pipeline_tests.stages.child import KILLED, in_child
 from ecw_pipeline_tests.stages.practice import DAY
 from ecw_pipeline_tests.stages.proxy import status
@@ -22,6 +23,9 @@ from ecw_pipeline_tests.stages.proxy import status
 NEXT_DAY = "2026-01-06"
 STATUS, FILES = "GET /fhir/r4/$export-status", "$export-file"
 HOUR = 3600.0
+# The server's word that the export failed; without an outcome it may have failed to say.
+OUTCOME = b'{"resourceType": "OperationOutcome", "issue": [{"severity": "fatal"}]}'
+FAILED = raw(500, OUTCOME)
 
 
 def _check(one: Unattended) -> dg.AssetCheckEvaluation:
@@ -98,7 +102,7 @@ def test_a_run_whose_process_lives_is_left_alone(one: Unattended) -> None:
 def test_an_export_that_fails_at_the_server_is_asked_for_again_and_then_told(
     one: Unattended,
 ) -> None:
-    one.practice.proxy.spoil(STATUS, status(500))
+    one.practice.proxy.spoil(STATUS, lambda _: FAILED)
     one.run("request_exports", DAY)
     for _ in range(3 * MOST_EXPORTS_IN_A_ROW):
         one.practice.clock.advance(PAUSE_BEFORE_NEXT.total_seconds())
@@ -123,7 +127,7 @@ def test_the_alarm_ends_when_an_export_arrives(one: Unattended) -> None:
 
 
 def test_an_export_that_failed_is_not_asked_for_again_at_once(one: Unattended) -> None:
-    one.practice.proxy.spoil(STATUS, status(500))
+    one.practice.proxy.spoil(STATUS, lambda _: FAILED)
     one.run("request_exports", DAY)
     one.practice.clock.advance(60)
 

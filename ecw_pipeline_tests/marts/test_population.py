@@ -120,3 +120,21 @@ def test_completeness_counts_who_what_and_when(warehouse: Warehouse) -> None:
         (PRACTICE, "Observation", 4, 3, 3, 2, 0.75, 0.75, 0.5),
         (PRACTICE, "Patient", 1, 1, 0, 1, 1.0, 0.0, 1.0),
     ]
+
+
+@pytest.mark.parametrize(
+    ("table", "what"),
+    [
+        ("medication_request", {"medication_id": "m1"}),
+        ("medication_request", {"medication_display": "Axid"}),
+        ("care_plan", {"category_text": "diet"}),
+        ("encounter", {"type_text": "check-up"}),
+        ("communication", {"category_text": "reminder"}),
+    ],
+)
+def test_words_and_references_say_what_it_is_as_codes_do(
+    warehouse: Warehouse, table: str, what: dict[str, Any]
+) -> None:
+    warehouse.add(f"core.{table}", {f"{table}_id": "a", **what})
+
+    assert warehouse.mart("completeness_by_type", "resources, with_code") == [(1, 1)]
