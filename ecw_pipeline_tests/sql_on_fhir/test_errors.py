@@ -64,7 +64,6 @@ def test_a_long_path_shows_only_the_part_that_matters() -> None:
         ('"text"', "single quotes"),
         ("code.", "expected a name after ."),
         ("value", "choose one with value.ofType"),
-        ("value.ofType(Patient)", "never a Patient"),
         ("value.ofType(Quantitty)", "did you mean `Quantity`?"),
         ("subject.resolve()", "join the tables on getReferenceKey()"),
         ("today()", "the same whenever it is made"),
@@ -119,6 +118,15 @@ def test_an_unknown_element_is_a_warning_with_a_suggestion() -> None:
 
     assert "did you mean `effectiveDateTime`?" in compiled.warnings[0]
     assert "did you mean `status`?" in compiled.warnings[1]
+
+
+@pytest.mark.parametrize("path", ["value.ofType(Attachment).url", "(value as Attachment).url"])
+def test_a_type_that_a_choice_never_has_is_empty_with_a_warning(path: str) -> None:
+    (warning,) = compile_view(view_of(path)).warnings
+
+    assert "`value` is never a Attachment, so this is always empty; it may be boolean" in warning
+    resource = {"resourceType": "Observation", "id": "o", "valueString": "x"}
+    assert run_view(view_of(path), [resource]).rows == [{"c0": None}]
 
 
 def test_a_warning_points_at_its_character() -> None:
