@@ -261,6 +261,21 @@ def test_a_column_without_a_path_is_one_problem() -> None:
     assert [str(problem) for problem in error.problems] == ["select[0].column[0].path: is missing"]
 
 
+@pytest.mark.parametrize(
+    ("change", "missing"),
+    [
+        ({"where": [{}]}, ["where[0].path"]),
+        ({"select": [{"column": [{}]}]}, ["select[0].column[0].name", "select[0].column[0].path"]),
+        ({"constant": [{}]}, ["constant[0].name"]),
+        ({"where": ["active"]}, []),  # which says that it is no object
+        ({"select": [{"column": [None, {"name": "a", "path": "id"}]}]}, []),
+    ],
+)
+def test_what_an_empty_object_lacks_is_told(change: dict[str, Any], missing: list[str]) -> None:
+    problems = refused(view_of("id") | change).problems
+    assert [p.where for p in problems if p.message == "is missing"] == missing
+
+
 def test_a_type_in_the_wrong_case_is_recognized() -> None:
     column = {"name": "a", "path": "subject", "type": "reference"}
     error = refused({"resource": "Observation", "select": [{"column": [column]}]})
