@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from ecw_pipeline.sql_on_fhir.kinds import INTEGERS, NUMBER, PRIMITIVES
+from ecw_pipeline.sql_on_fhir.literals import exists
 
 _DATE = r"\d{4}(-\d{2}(-\d{2})?)?"
 _TIME = r"\d{2}:\d{2}:\d{2}(\.\d+)?"
@@ -22,6 +23,8 @@ _PATTERNS = {
     "time": re.compile(_TIME),
 }
 _INTEGER = re.compile(r"[+-]?\d{1,19}")
+# The least of those integers that have one other than their size; R4, "Primitive Types".
+_LEAST = {"positiveInt": 1, "unsignedInt": 0}
 
 
 # What % already means in every view.
@@ -64,7 +67,7 @@ def _integer(value: Any, kind: str) -> int | None:
     if isinstance(value, bool) or not _INTEGER.fullmatch(str(value)):
         return None
     bits = 63 if kind == "integer64" else 31
-    return int(value) if -(2**bits) <= int(value) < 2**bits else None
+    return int(value) if _LEAST.get(kind, -(2**bits)) <= int(value) < 2**bits else None
 
 
 def _boolean(value: Any, _: str) -> bool | None:
@@ -81,12 +84,21 @@ def _patterned(value: Any, kind: str) -> str | None:
     return value if is_such else None
 
 
+def _moment(value: Any, kind: str) -> str | None:
+    """A date or time as written, if there is one."""
+    text = _patterned(value, kind)
+    if text is None:
+        return None
+    day, _, clock = ("", "", text) if kind == "time" else text.partition("T")
+    return text if exists(day, clock) else None
+
+
 def _text(value: Any, _: str) -> str | None:
     return value if isinstance(value, str) else None
 
 
 _READERS: dict[str, Callable[[Any, str], str | bool | int | None]] = {
-    **dict.fromkeys(_PATTERNS, _patterned),
+    **dict.fromkeys(_PATTERNS, _moment),
     **dict.fromkeys(INTEGERS, _integer),
     "boolean": _boolean,
     "decimal": _decimal,

@@ -33,32 +33,30 @@ HELD_SQL = {
 }
 COLUMN_SQL = {**HELD_SQL, "instant": "TIMESTAMP WITH TIME ZONE", NUMBER: "VARCHAR"}
 
+# ANSI's names of types, and the usual short ones, without what may stand in brackets.
+_TEXTS_OF_SQL = ("TEXT", "CLOB", "STRING", "CHAR", "VARCHAR", "CHAR VARYING", "NCHAR", "NVARCHAR",
+                 "NCHAR VARYING", "CHAR LARGE OBJECT")  # fmt: skip
 _SQL_TYPES = {
-    "BOOLEAN": "BOOLEAN",
+    **dict.fromkeys(("BOOLEAN", "BOOL"), "BOOLEAN"),
     "TINYINT": "TINYINT",
-    "SMALLINT": "SMALLINT",
-    "INT": "INTEGER",
-    "INTEGER": "INTEGER",
-    "BIGINT": "BIGINT",
+    **dict.fromkeys(("SMALLINT", "INT2"), "SMALLINT"),
+    **dict.fromkeys(("INT", "INTEGER", "INT4"), "INTEGER"),
+    **dict.fromkeys(("BIGINT", "INT8"), "BIGINT"),
     "HUGEINT": "HUGEINT",
-    "REAL": "FLOAT",
-    "FLOAT": "DOUBLE",
-    "DOUBLE": "DOUBLE",
-    "DOUBLE PRECISION": "DOUBLE",
-    "TEXT": "VARCHAR",
-    "CLOB": "VARCHAR",
-    "STRING": "VARCHAR",
-    "VARCHAR": "VARCHAR",
-    "CHARACTER VARYING": "VARCHAR",
+    **dict.fromkeys(("REAL", "FLOAT4"), "FLOAT"),
+    **dict.fromkeys(("FLOAT", "DOUBLE", "DOUBLE PRECISION", "FLOAT8"), "DOUBLE"),
+    **dict.fromkeys(("DECIMAL", "NUMERIC", "DEC"), DECIMAL_SQL),
+    **dict.fromkeys(_TEXTS_OF_SQL, "VARCHAR"),
     "DATE": "DATE",
-    "TIME": "TIME",
-    "TIMESTAMP": "TIMESTAMP",
-    "TIMESTAMPTZ": "TIMESTAMP WITH TIME ZONE",
-    "TIMESTAMP WITH TIME ZONE": "TIMESTAMP WITH TIME ZONE",
+    **dict.fromkeys(("TIME", "TIME WITHOUT TIME ZONE"), "TIME"),
+    **dict.fromkeys(("TIMESTAMP", "TIMESTAMP WITHOUT TIME ZONE"), "TIMESTAMP"),
+    **dict.fromkeys(("TIMESTAMPTZ", "TIMESTAMP WITH TIME ZONE"), "TIMESTAMP WITH TIME ZONE"),
     "UUID": "UUID",
 }
-_SIZED_TEXT = re.compile(r"^(?:VARCHAR|CHAR|CHARACTER VARYING|CHARACTER)\s*\(\s*\d{1,9}\s*\)$")
-_FIXED_POINT = re.compile(r"^(?:DECIMAL|NUMERIC)\s*\(\s*(\d{1,2})\s*(?:,\s*(\d{1,2})\s*)?\)$")
+# DuckDB keeps texts of any length and microseconds whatever is asked for.
+_SIZE = re.compile(r"^([A-Z]+(?: VARYING| LARGE OBJECT)?)\s*\(\s*\d{1,9}\s*\)")
+_SIZED = {*_TEXTS_OF_SQL, "TIME", "TIMESTAMP", "TIMESTAMPTZ", "FLOAT"}
+_FIXED_POINT = re.compile(r"^(?:DECIMAL|NUMERIC|DEC)\s*\(\s*(\d{1,2})\s*(?:,\s*(\d{1,2})\s*)?\)$")
 
 
 def family(kind: str) -> str:
@@ -108,11 +106,13 @@ def column_sql(kind: str) -> str:
 def requested_sql(text: str) -> str | None:
     """The DuckDB type an ``ansi/type`` tag asks for; None when it is not one we write."""
     name = " ".join(text.upper().split())
-    if _SIZED_TEXT.match(name):
-        return "VARCHAR"
     if match := _FIXED_POINT.match(name):
         precision, scale = int(match.group(1)), int(match.group(2) or 0)
         return f"DECIMAL({precision},{scale})" if scale <= precision <= 38 and precision else None
+    name = name.replace("NATIONAL CHAR", "NCHAR", 1).replace("CHARACTER", "CHAR", 1)
+    match = _SIZE.match(name)
+    if match and match.group(1) in _SIZED:
+        name = match.group(1) + name[match.end() :]
     return _SQL_TYPES.get(name)
 
 

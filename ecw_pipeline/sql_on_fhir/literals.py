@@ -34,14 +34,15 @@ def _moment(moment: syntax.Moment) -> Node:
     day, _, clock = text.partition("T")
     if clock and clock.count(":") < 2 + ("+" in clock or "-" in clock):
         raise PathError("write the time to the second: @2024-01-31T12:00:00Z", moment.at)
-    if not _exists(day, clock):
+    if not exists(day, clock):
         raise PathError("there is no such date or time", moment.at)
     if not day:
         return Value(clock, "time")
     return Value(text.rstrip("T"), "dateTime" if "T" in text else "date")
 
 
-def _exists(day: str, clock: str) -> bool:
+def exists(day: str, clock: str) -> bool:
+    """Whether the calendar has such a day, of any precision, and the clock such a time."""
     try:
         if day:
             date.fromisoformat((day + "-01-01")[: len("2024-01-31")])

@@ -1,7 +1,8 @@
 """``is``, ``as``, ``ofType``: what a value's type is, mostly known before any data.
 
-A choice has exactly the type its name in JSON says: ``value.ofType(string)`` is ``valueString``
-and never ``valueCode``. Elsewhere a code is also a string, as FHIR derives its types.
+A choice that has a form of the type asked for is only that: ``value.ofType(string)`` is
+``valueString`` and never ``valueCode``. Elsewhere a code is also a string, as FHIR derives its
+types, and so ``onset.ofType(Quantity)`` is ``onsetAge``.
 """
 
 from __future__ import annotations
@@ -46,11 +47,7 @@ def as_type(resolver: Resolver, source: Node, type_name: str, at: int) -> Node:
     """The values of one type; of a choice, the element JSON has for it."""
     type_name = known_type(type_name, at)
     if isinstance(source, Choice):
-        form = resolver.form(source, type_name)
-        if form is not None:
-            return form
-        names = ", ".join(e.element_type for e in resolver.forms(source))
-        raise PathError(f"`{source.name}` is never a {type_name}; it may be {names}", at)
+        return _form(resolver, source, type_name, at)
     if source.kind == structure.ANY_RESOURCE and structure.is_resource(type_name):
         return _contained(source, type_name)
     return source if _is_subtype(source.kind, type_name) else Empty()
@@ -60,8 +57,7 @@ def is_type(resolver: Resolver, source: Node, type_name: str, at: int) -> Node:
     """True or false of a value that is there, else empty."""
     type_name = known_type(type_name, at)
     if isinstance(source, Choice):
-        form = resolver.form(source, type_name)
-        answer: Node = Value(False, "boolean") if form is None else exists_node(form)
+        answer: Node = exists_node(_form(resolver, source, type_name, at))
     elif source.kind == ANYTHING:
         return Empty("boolean")
     elif source.kind == structure.ANY_RESOURCE:
@@ -71,6 +67,20 @@ def is_type(resolver: Resolver, source: Node, type_name: str, at: int) -> Node:
         source = resolver.one(source, at)
         answer = Value(_is_subtype(source.kind, type_name), "boolean")
     return Guard(answer, presence(resolver, source))
+
+
+def _form(resolver: Resolver, choice: Choice, type_name: str, at: int) -> Node:
+    """A choice's form of a type, or of the one type derived from it; empty when it has none."""
+    names = [element.element_type for element in resolver.forms(choice)]
+    fit = [type_name] if type_name in names else [n for n in names if _is_subtype(n, type_name)]
+    if len(fit) > 1:
+        raise PathError(f"`{choice.name}` may be {' or '.join(fit)}: choose one of them", at)
+    form = resolver.form(choice, fit[0]) if fit else None
+    if form is None:
+        message = f"`{choice.name}` is never a {type_name}, so this is always empty; it may be "
+        resolver.warn(message + ", ".join(names), at)
+        return Empty()
+    return form
 
 
 def exists_node(node: Node) -> Node:

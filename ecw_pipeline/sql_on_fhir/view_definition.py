@@ -28,6 +28,7 @@ _OF_VIEW = _EVERYWHERE | {
 _OF_SELECT = {*_EVERYWHERE, *_DIRECTIVES, "column", "select", "unionAll"}
 _OF_COLUMN = _EVERYWHERE | {"name", "path", "description", "collection", "type", "tag", "tags"}
 _SHOWN_OF_KEY = 80
+_NO_OBJECT: Mapping[str, Any] = {}
 _OF_CONDITION = _EVERYWHERE | {"path", "description"}
 
 
@@ -216,7 +217,7 @@ class _Reader:
         """The value, where it is an object; keys that are none of ``elements`` are warned of."""
         if not isinstance(value, Mapping):
             self._problems.add(where, "expected a JSON object")
-            return {}
+            return _NO_OBJECT
         for key in value:
             if elements and key not in elements and not key.startswith("_"):
                 message = f"no such element, so it is ignored{did_you_mean(key, elements)}"
@@ -244,9 +245,9 @@ class _Reader:
         return ""
 
     def required_text(self, item: Mapping[str, Any], key: str, where: str) -> str:
-        if item and item.get(key) in (None, ""):
-            self._problems.add(f"{where}.{key}" if where else key, "is missing")
+        if item.get(key) in (None, ""):
+            # Of what is no object at all, that was said.
+            if item is not _NO_OBJECT or not where:
+                self._problems.add(f"{where}.{key}" if where else key, "is missing")
             return ""
-        if not item and not where:
-            self._problems.add(key, "is missing")
         return self.text(item, key, where)

@@ -3,7 +3,7 @@
 It shares no code with the compiler: every value is a list of items, and a tree is walked for each
 resource. What it holds of FHIRPath's open questions is what the compiler documents: an element
 that has only an extension is empty, except to `extension` and `id` right after it, and a choice
-is of exactly the type its name in JSON says.
+is of exactly the type its name in JSON says, where it can be of the type asked for.
 """
 
 from collections.abc import Callable, Mapping

@@ -64,7 +64,6 @@ def test_a_long_path_shows_only_the_part_that_matters() -> None:
         ('"text"', "single quotes"),
         ("code.", "expected a name after ."),
         ("value", "choose one with value.ofType"),
-        ("value.ofType(Patient)", "never a Patient"),
         ("value.ofType(Quantitty)", "did you mean `Quantity`?"),
         ("subject.resolve()", "join the tables on getReferenceKey()"),
         ("today()", "the same whenever it is made"),
@@ -119,6 +118,15 @@ def test_an_unknown_element_is_a_warning_with_a_suggestion() -> None:
 
     assert "did you mean `effectiveDateTime`?" in compiled.warnings[0]
     assert "did you mean `status`?" in compiled.warnings[1]
+
+
+@pytest.mark.parametrize("path", ["value.ofType(Attachment).url", "(value as Attachment).url"])
+def test_a_type_that_a_choice_never_has_is_empty_with_a_warning(path: str) -> None:
+    (warning,) = compile_view(view_of(path)).warnings
+
+    assert "`value` is never a Attachment, so this is always empty; it may be boolean" in warning
+    resource = {"resourceType": "Observation", "id": "o", "valueString": "x"}
+    assert run_view(view_of(path), [resource]).rows == [{"c0": None}]
 
 
 def test_a_warning_points_at_its_character() -> None:
@@ -195,6 +203,13 @@ def test_the_json_name_of_a_choice_is_accepted_with_a_warning() -> None:
         ({"constant": [{"name": "x", "valueInteger": 1.5}]}, "constant x is no integer: '1.5'"),
         ({"constant": [{"name": "x", "valueInteger": 2**31}]}, "is no integer"),
         ({"constant": [{"name": "x", "valueDate": "2024-1"}]}, "is no date"),
+        ({"constant": [{"name": "x", "valueDate": "2024-02-30"}]}, "is no date"),
+        ({"constant": [{"name": "x", "valueDate": "2024-13"}]}, "is no date"),
+        ({"constant": [{"name": "x", "valueDateTime": "2024-02-30T10:00:00Z"}]}, "is no dateTime"),
+        ({"constant": [{"name": "x", "valueInstant": "2024-01-01T10:61:00Z"}]}, "is no instant"),
+        ({"constant": [{"name": "x", "valueTime": "25:00:00"}]}, "is no time"),
+        ({"constant": [{"name": "x", "valuePositiveInt": 0}]}, "is no positiveInt"),
+        ({"constant": [{"name": "x", "valueUnsignedInt": -1}]}, "is no unsignedInt"),
         ({"constant": [{"name": "x", "valueCode": 5}]}, "is no code"),
         ({"constant": [{"name": "x", "valueBoolean": "yes"}]}, "is no boolean"),
         ({"constant": [{"name": "x", "valueDecimal": True}]}, "is no decimal"),
@@ -251,6 +266,21 @@ def test_a_branch_without_a_column_may_say_so_with_nothing() -> None:
 def test_a_column_without_a_path_is_one_problem() -> None:
     error = refused({"resource": "Patient", "select": [{"column": [{"name": "a"}]}]})
     assert [str(problem) for problem in error.problems] == ["select[0].column[0].path: is missing"]
+
+
+@pytest.mark.parametrize(
+    ("change", "missing"),
+    [
+        ({"where": [{}]}, ["where[0].path"]),
+        ({"select": [{"column": [{}]}]}, ["select[0].column[0].name", "select[0].column[0].path"]),
+        ({"constant": [{}]}, ["constant[0].name"]),
+        ({"where": ["active"]}, []),  # which says that it is no object
+        ({"select": [{"column": [None, {"name": "a", "path": "id"}]}]}, []),
+    ],
+)
+def test_what_an_empty_object_lacks_is_told(change: dict[str, Any], missing: list[str]) -> None:
+    problems = refused(view_of("id") | change).problems
+    assert [p.where for p in problems if p.message == "is missing"] == missing
 
 
 def test_a_type_in_the_wrong_case_is_recognized() -> None:

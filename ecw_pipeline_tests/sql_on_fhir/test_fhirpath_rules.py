@@ -183,3 +183,26 @@ def test_an_element_of_several_forms_is_that_of_the_form_that_is_there(
     path: str, expected: Any
 ) -> None:
     assert value_of(path, FORMS) == expected
+
+
+DERIVED = {
+    "resourceType": "Condition",
+    "id": "c",
+    "onsetAge": {"value": 42, "unit": "a"},
+    "extension": [{"url": "u", "valueCode": "x"}, {"url": "u", "valueString": "y"}],
+}
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("onset.ofType(Quantity).unit", "a"),
+        ("(onset as Quantity).unit", "a"),
+        ("onset is Quantity", True),
+        ("onset is Age", True),
+        ("onset is dateTime", False),
+        ("extension.value.ofType(string).join()", "y"),  # it has a form of just that type
+    ],
+)
+def test_a_form_of_a_derived_type_is_of_the_type_too(path: str, expected: Any) -> None:
+    assert value_of(path, DERIVED) == expected

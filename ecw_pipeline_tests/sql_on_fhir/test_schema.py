@@ -190,3 +190,25 @@ def test_choosing_among_the_same_elements_reads_them_as_columns() -> None:
     view = {"resource": "Observation", "select": [{"column": [{"name": "c", "path": path}]}]}
 
     assert "JSON" not in compile_view(view).read_columns["code"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "written"),
+    [
+        ("CHARACTER(10)", "VARCHAR"),
+        ("character varying (20)", "VARCHAR"),
+        ("NATIONAL CHARACTER VARYING(5)", "VARCHAR"),
+        ("CHARACTER LARGE OBJECT", "VARCHAR"),
+        ("DECIMAL", "DECIMAL(38,12)"),
+        ("DEC(5,2)", "DECIMAL(5,2)"),
+        ("FLOAT(53)", "DOUBLE"),
+        ("TIMESTAMP(3) WITH TIME ZONE", "TIMESTAMP WITH TIME ZONE"),
+        ("TIMESTAMP WITHOUT TIME ZONE", "TIMESTAMP"),
+        ("TIME(6)", "TIME"),
+    ],
+)
+def test_ansi_names_of_types_are_known(asked: str, written: str) -> None:
+    column = {"name": "c", "path": "id", "tag": [{"name": "ansi/type", "value": asked}]}
+    view = {"resource": "Patient", "select": [{"column": [column]}]}
+
+    assert compile_view(view).columns[0].sql_type == written
