@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from ecw_pipeline.sql_on_fhir.compiler import run_view
 from ecw_pipeline_tests.sql_on_fhir.test_functions import PATIENT, value_of
 
 Cases = list[tuple[str, Any]]
@@ -205,3 +206,46 @@ DERIVED = {
 )
 def test_a_form_of_a_derived_type_is_of_the_type_too(path: str, expected: Any) -> None:
     assert value_of(path, DERIVED) == expected
+
+
+ANSWERED = {
+    "resourceType": "QuestionnaireResponse",
+    "id": "q",
+    "item": [
+        {
+            "linkId": "1",
+            "item": [
+                {"linkId": "1.1", "answer": [{"valueInteger": 3, "item": [{"linkId": "1.1.1"}]}]},
+                {"linkId": "1.2"},
+                {"linkId": "1.2"},  # equal to the one before
+            ],
+        },
+        {"linkId": "2"},
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("repeat(item).linkId.join(' ')", "1 1.1 1.2 2"),
+        ("item.repeat(item).linkId.join(' ')", "1.1 1.2"),
+        ("item.first().repeat(item).linkId.join(' ')", "1.1 1.2"),
+        ("where(id = 'q').repeat(item).count()", 4),
+        ("repeat(item | answer.item).linkId.join(' ')", "1 1.1 1.1.1 1.2 2"),
+        ("repeat(item).where(linkId = '1.1').answer.value.ofType(integer)", 3),
+        ("item.where(repeat(item).exists(linkId = '1.1')).linkId", "1"),
+        ("repeat(nosuch).count()", 0),
+    ],
+)
+def test_repeat_follows_a_structure_into_itself(path: str, expected: Any) -> None:
+    assert value_of(path, ANSWERED) == expected
+
+
+def test_repeat_may_be_iterated_over() -> None:
+    columns = [{"name": "link", "path": "linkId"}, {"name": "n", "path": "%rowIndex"}]
+    select = [{"forEach": "repeat(item)", "column": columns}]
+    view = {"resource": "QuestionnaireResponse", "select": select}
+
+    rows = [(row["link"], row["n"]) for row in run_view(view, [ANSWERED]).rows]
+    assert rows == [("1", 0), ("1.1", 1), ("1.2", 2), ("2", 3)]
