@@ -273,7 +273,6 @@ REFUSED = {
     "toQuantity": "take .value and .unit apart",
     "convertsToQuantity": "take .value and .unit apart",
     **dict.fromkeys(("sum", "min", "max", "avg"), "aggregate in SQL over the table"),
-    **dict.fromkeys(("sqrt", "power", "exp", "ln", "log"), "compute it in SQL over the table"),
     **dict.fromkeys(("encode", "decode", "escape", "unescape"), "do it in SQL over the table"),
     "defineVariable": "write the path out, or nest selects",
 }

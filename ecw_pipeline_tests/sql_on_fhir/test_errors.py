@@ -90,7 +90,7 @@ def test_a_long_path_shows_only_the_part_that_matters() -> None:
         ("1.25.round(id.length())", "write the number of digits as a number"),
         ("contained.name", "Choose one with ofType"),
         ("component.count().min()", "aggregate in SQL over the table"),
-        ("component.count().sqrt()", "compute it in SQL over the table"),
+        ("id.encode('hex')", "do it in SQL over the table"),
         ("iif(true, 1, 'a')", "integer and string cannot be in one collection or column"),
         ("1 | 'a'", "integer and string cannot be in one collection or column"),
         ("id in component", "in cannot compare id with ObservationComponent"),
