@@ -93,12 +93,18 @@ FUNCTIONS: dict[str, Function] = {
     "replace": Function((TEXT, TEXT, TEXT), "string", texts.replace, repeats=True),
     "replaceMatches": Function((TEXT, PATTERN, TEXT), "string", texts.replace_matches),
     "split": Function((TEXT, TEXT), "string*", "str_split({0}, {1})".format),
+    "toChars": Function((TEXT,), "string*", "regexp_extract_all({0}, '(?s).')".format),
     # Numbers
     "abs": Function((NUMBER,), SAME, "TRY(abs({0}))".format),
     "ceiling": Function((NUMBER,), "integer", "TRY_CAST(ceil({0}) AS INTEGER)".format),
     "floor": Function((NUMBER,), "integer", "TRY_CAST(floor({0}) AS INTEGER)".format),
     "truncate": Function((NUMBER,), "integer", "TRY_CAST(trunc({0}) AS INTEGER)".format),
     "round": Function((NUMBER, DIGITS), NUMBER, numbers.rounded, least=1),
+    "sqrt": Function((NUMBER,), NUMBER, numbers.computed("sqrt({0})")),
+    "exp": Function((NUMBER,), NUMBER, numbers.computed("exp({0})")),
+    "ln": Function((NUMBER,), NUMBER, numbers.computed("ln({0})")),
+    "log": Function((NUMBER, NUMBER), NUMBER, numbers.computed("ln({0}) / nullif(ln({1}), 0)")),
+    "power": Function((NUMBER, NUMBER), NUMBER, numbers.computed("pow({0}, {1})")),
 }  # fmt: skip
 
 # What the resolver writes itself; not callable from a path.

@@ -3,6 +3,8 @@
 Source: FHIRPath 2.0, "Math", "Equivalence".
 """
 
+from collections.abc import Callable
+
 from ecw_pipeline.sql_on_fhir.kinds import DECIMAL_SQL
 
 
@@ -29,6 +31,16 @@ def quotient(left: str, right: str) -> str:
     # DuckDB divides decimals as doubles; FHIRPath asks for eight digits after the point.
     ratio = f"CAST({left} AS DOUBLE) / nullif({right}, 0)"
     return f"TRY_CAST(round({ratio}, 8) AS {DECIMAL_SQL})"
+
+
+def computed(formula: str) -> Callable[..., str]:
+    """A formula over doubles; empty where it has no real value, (-1).sqrt() or 0.ln()."""
+
+    def sql(*values: str) -> str:
+        result = formula.format(*(f"CAST({value} AS DOUBLE)" for value in values))
+        return f"TRY_CAST(round(TRY({result}), 8) AS {DECIMAL_SQL})"
+
+    return sql
 
 
 def whole_quotient(left: str, right: str) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from ecw_pipeline.fhir import structure
+from ecw_pipeline.sql_on_fhir import walks
 from ecw_pipeline.sql_on_fhir.ir import (
     Apply,
     Choice,
@@ -228,6 +229,9 @@ class Planner:
         inner = Scope(item, Position(), depth=scope.depth + 1)
         steps = [self._resolved(path, where, inner, quiet) for path in select.paths]
         found = [*known, *(node for node in steps if node.kind != ANYTHING)]
+        if any(map(walks.walks, found)):
+            self._problems.add(where, walks.NESTED)
+            return Empty()
         for node in found:
             if node.kind != kind or node.shape is None:
                 self._problems.add(

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ecw_pipeline.fhir import structure
-from ecw_pipeline.sql_on_fhir import sets, syntax, type_forms
+from ecw_pipeline.sql_on_fhir import sets, syntax, type_forms, walks
 from ecw_pipeline.sql_on_fhir.calls import (
     argument_of,
     entered,
@@ -230,6 +230,7 @@ SPECIAL_FORMS: dict[str, SpecialForm] = {
     "empty": empty,
     "hasValue": has_value,
     "all": all_of,
+    "repeat": walks.repeat,
     "not": negation,
     "single": single,
     "iif": iif,
@@ -263,7 +264,6 @@ REFUSED = {
     "timeOfDay": _TIME,
     "children": _SCHEMA,
     "descendants": _SCHEMA,
-    "repeat": "use the select's own `repeat`",
     "aggregate": "aggregate in SQL over the table",
     "memberOf": "it needs a terminology server",
     "subsumes": "it needs a terminology server",
@@ -273,7 +273,6 @@ REFUSED = {
     "toQuantity": "take .value and .unit apart",
     "convertsToQuantity": "take .value and .unit apart",
     **dict.fromkeys(("sum", "min", "max", "avg"), "aggregate in SQL over the table"),
-    **dict.fromkeys(("sqrt", "power", "exp", "ln", "log"), "compute it in SQL over the table"),
     **dict.fromkeys(("encode", "decode", "escape", "unescape"), "do it in SQL over the table"),
     "defineVariable": "write the path out, or nest selects",
 }

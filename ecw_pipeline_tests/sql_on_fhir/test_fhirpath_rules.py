@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from ecw_pipeline.sql_on_fhir.compiler import run_view
 from ecw_pipeline_tests.sql_on_fhir.test_functions import PATIENT, value_of
 
 Cases = list[tuple[str, Any]]
@@ -58,6 +59,19 @@ NUMBERS: Cases = [
     ("1 div 0", None),
     ("1.25.round(1)", Decimal("1.3")),
     ("(-2.5).round()", Decimal(-3)),
+    ("81.sqrt()", Decimal(9)),
+    ("(-1).sqrt()", None),
+    ("2.power(3)", Decimal(8)),
+    ("2.5.power(2)", Decimal("6.25")),
+    ("(-1).power(0.5)", None),
+    ("0.power(-1)", None),
+    ("0.exp()", Decimal(1)),
+    ("1.ln()", Decimal(0)),
+    ("0.ln()", None),
+    ("100.0.log(10.0)", Decimal(2)),
+    ("100.log(1)", None),
+    ("16.log({})", None),
+    ("1000.exp()", None),
     ("1.0 ~ 1.04", True),  # to the digits of the less precise
     ("1.1 ~ 1.14", True),
     ("1.1 ~ 1.2", False),
@@ -123,6 +137,9 @@ TEXT: Cases = [
     ("'abc'.indexOf('')", 0),
     ("'A\tb' ~ 'a B'", True),
     ("'😀a'.substring(1)", "a"),
+    ("'😀a\nb'.toChars().join('|')", "😀|a|\n|b"),
+    ("''.toChars().count()", 0),
+    ("{}.toChars().count()", 0),
     ("'😀'.length()", 1),
     ("active & 1", "true1"),
 ]
@@ -206,3 +223,46 @@ DERIVED = {
 )
 def test_a_form_of_a_derived_type_is_of_the_type_too(path: str, expected: Any) -> None:
     assert value_of(path, DERIVED) == expected
+
+
+ANSWERED = {
+    "resourceType": "QuestionnaireResponse",
+    "id": "q",
+    "item": [
+        {
+            "linkId": "1",
+            "item": [
+                {"linkId": "1.1", "answer": [{"valueInteger": 3, "item": [{"linkId": "1.1.1"}]}]},
+                {"linkId": "1.2"},
+                {"linkId": "1.2"},  # equal to the one before
+            ],
+        },
+        {"linkId": "2"},
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("repeat(item).linkId.join(' ')", "1 1.1 1.2 2"),
+        ("item.repeat(item).linkId.join(' ')", "1.1 1.2"),
+        ("item.first().repeat(item).linkId.join(' ')", "1.1 1.2"),
+        ("where(id = 'q').repeat(item).count()", 4),
+        ("repeat(item | answer.item).linkId.join(' ')", "1 1.1 1.1.1 1.2 2"),
+        ("repeat(item).where(linkId = '1.1').answer.value.ofType(integer)", 3),
+        ("item.where(repeat(item).exists(linkId = '1.1')).linkId", "1"),
+        ("repeat(nosuch).count()", 0),
+    ],
+)
+def test_repeat_follows_a_structure_into_itself(path: str, expected: Any) -> None:
+    assert value_of(path, ANSWERED) == expected
+
+
+def test_repeat_may_be_iterated_over() -> None:
+    columns = [{"name": "link", "path": "linkId"}, {"name": "n", "path": "%rowIndex"}]
+    select = [{"forEach": "repeat(item)", "column": columns}]
+    view = {"resource": "QuestionnaireResponse", "select": select}
+
+    rows = [(row["link"], row["n"]) for row in run_view(view, [ANSWERED]).rows]
+    assert rows == [("1", 0), ("1.1", 1), ("1.2", 2), ("2", 3)]

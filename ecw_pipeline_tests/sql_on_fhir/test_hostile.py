@@ -135,6 +135,14 @@ def test_repeating_over_the_node_itself_ends() -> None:
         run_view(view, [PATIENT])
 
 
+@pytest.mark.parametrize("path", ["item.where(repeat(item).empty())", "repeat(item)"])
+def test_repeating_inside_repeating_is_refused(path: str) -> None:
+    column = {"name": "v", "path": "linkId"}
+    view = {"resource": "Questionnaire", "select": [{"repeat": [path], "column": [column]}]}
+    with pytest.raises(UnsupportedViewError, match="nest selects"):
+        run_view(view, [])
+
+
 def test_importing_the_compiler_brings_nothing_heavy() -> None:
     import subprocess
     import sys
