@@ -129,13 +129,7 @@ class Planner:
 
     def plan(self) -> Plan:
         """The resolved view; only to be used when no problems were noted."""
-        if not structure.is_resource(self._view.resource):
-            hint = did_you_mean(self._view.resource, structure.resource_types())
-            if self._view.resource:
-                message = f"{self._view.resource} is not a resource type of R4{hint}"
-                self._problems.add("resource", message)
-            return Plan(self._root, Rows(None, (), ()), ())
-        scope = Scope(self._root)
+        scope = Scope(self._root if self._is_known_resource() else Empty())
         parts = tuple(self._select(select, scope, 0, False) for select in self._view.selects)
         rows = Rows(None, (), parts)
         conditions = tuple(
@@ -144,6 +138,16 @@ class Planner:
         )
         self._check_names(rows)
         return Plan(self._root, rows, conditions)
+
+    def _is_known_resource(self) -> bool:
+        """Whether FHIR knows the resource; paths over one it does not are read for their form."""
+        resource = self._view.resource
+        if structure.is_resource(resource):
+            return True
+        if resource:
+            hint = did_you_mean(resource, structure.resource_types())
+            self._problems.add("resource", f"{resource} is not a resource type of R4{hint}")
+        return False
 
     def line_column(self, definition: ColumnDefinition, key: str) -> PlannedColumn:
         """A technical column that screening adds to each line; no FHIRPath reaches it."""

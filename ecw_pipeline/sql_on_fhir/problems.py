@@ -57,11 +57,12 @@ class PathError(Exception):
 class Problems:
     """The faults and warnings found so far in one view."""
 
-    found: list[Problem] = field(default_factory=list)
+    found: dict[Problem, None] = field(default_factory=dict)
     warnings: dict[Problem, None] = field(default_factory=dict)
 
     def add(self, where: str, message: str, path: str = "", at: int | None = None) -> None:
-        self.found.append(Problem(where, message, path, at))
+        """Note a fault, once: a path of `repeat` is read twice."""
+        self.found[Problem(where, message, path, at)] = None
 
     def warn(self, where: str, message: str, path: str = "", at: int | None = None) -> None:
         """Note what is allowed but probably not meant, once."""

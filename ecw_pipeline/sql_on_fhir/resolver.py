@@ -141,6 +141,8 @@ class Resolver:
         if source.kind in PRIMITIVES:
             return self._element_of_primitive(source, name, at)
         known = structure.type_structure(source.kind)
+        if known is None and source is self.root:
+            return Empty()  # a resource FHIR does not know: told once, of the view
         if known is None or source.shape is None:
             raise PathError(f"{source.kind} has no elements", at)
         if source.kind == structure.ANY_RESOURCE and name not in known.elements:

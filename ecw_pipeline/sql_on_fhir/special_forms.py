@@ -161,6 +161,8 @@ def extension(resolver: Resolver, call: syntax.Call, scope: Scope) -> Node:
 def resource_key(resolver: Resolver, call: syntax.Call, scope: Scope) -> Node:
     no_arguments(call)
     source = source_of(resolver, call, scope)
+    if source.kind == ANYTHING:
+        return source
     if source.kind != structure.ANY_RESOURCE and not structure.is_resource(source.kind):
         raise PathError(f"getResourceKey() needs a resource, not {source.kind}", call.at)
     return resolver.element(source, "id", call.at)

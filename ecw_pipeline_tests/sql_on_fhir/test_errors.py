@@ -30,6 +30,26 @@ def test_all_problems_are_told_at_once_with_their_places() -> None:
     assert str(error).startswith("view tried cannot be compiled:")
 
 
+@pytest.mark.parametrize("resource", ["Observatoin", "", None, 5])
+def test_an_unknown_resource_hides_no_other_problem(resource: Any) -> None:
+    paths = ("frist()", "code.(", "%x", "%resource.code.text", "getResourceKey()")
+    error = refused(view_of(*paths) | {"resource": resource, "where": [{"path": "status =="}]})
+
+    assert [problem.where for problem in error.problems] == [
+        "resource",
+        "select[0].column[0].path",
+        "select[0].column[1].path",
+        "select[0].column[2].path",
+        "where[0].path",
+    ]
+
+
+def test_what_is_wrong_with_a_path_of_repeat_is_told_once() -> None:
+    select = [{"repeat": ["item("], "column": [{"name": "a", "path": "linkId"}]}]
+    error = refused({"resource": "Questionnaire", "select": select})
+    assert [problem.where for problem in error.problems] == ["select[0].repeat"]
+
+
 def test_a_caret_stands_under_the_character() -> None:
     lines = str(refused(view_of("code.coding.frist()"))).splitlines()
 

@@ -31,6 +31,8 @@ EMPTY_IN_EMPTY_OUT: Cases = [
     ("deceased is boolean", None),
     ("gender.convertsToInteger()", None),
     ("{}.not()", None),
+    ("{}.getResourceKey()", None),
+    ("{}.getReferenceKey(Patient)", None),
     ("true and {}", None),
     ("false and {}", False),
     ("true or {}", True),
