@@ -320,3 +320,32 @@ def test_an_iterated_primitive_has_its_extensions(given: str) -> None:
 
     rows = [(row["v"], row["e"]) for row in run_view(view, [EXTENDED]).rows]
     assert rows == [("Ann", None), ("Bea", "b"), ("Cy", "c")]
+
+
+@pytest.mark.parametrize(
+    ("deceased", "path", "expected"),
+    [
+        ({"deceasedBoolean": True}, "deceased = true", True),
+        ({"deceasedBoolean": False}, "deceased != false", False),
+        ({"deceasedDateTime": "2020"}, "deceased.exists() and deceased != false", True),
+        ({"deceasedDateTime": "2020"}, "false = deceased", False),
+        ({"deceasedDateTime": "2020"}, "deceased = @2020", True),
+        ({"deceasedDateTime": "2020"}, "deceased = '2020'", True),
+        ({"deceasedDateTime": "2020"}, "deceased = @2020-05", None),
+        ({"deceasedDateTime": "2020"}, "deceased = {}", None),
+        ({"deceasedDateTime": "2020"}, "deceased = gender", None),
+        ({}, "deceased = true", None),
+    ],
+)
+def test_a_choice_equals_a_value_only_of_its_type(
+    deceased: dict[str, Any], path: str, expected: Any
+) -> None:
+    assert value_of(path, {"resourceType": "Patient", "id": "p", **deceased}) == expected
+
+
+def test_a_choice_in_a_list_equals_a_value_only_of_its_type() -> None:
+    parts = [{"valueString": "x"}, {"valueInteger": 1}, {"valueDateTime": "2020"}, {}]
+    observation = {"resourceType": "Observation", "id": "o", "component": parts}
+
+    assert value_of("component.where(value = 'x').count()", observation) == 1
+    assert value_of("component.where(value != 'x').count()", observation) == 2
