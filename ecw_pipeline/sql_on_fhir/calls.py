@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ecw_pipeline.sql_on_fhir import syntax
 from ecw_pipeline.sql_on_fhir.ir import Node, Position, Variable
+from ecw_pipeline.sql_on_fhir.kinds import PRIMITIVES
 from ecw_pipeline.sql_on_fhir.problems import PathError
 
 if TYPE_CHECKING:
@@ -36,5 +37,12 @@ def no_arguments(call: syntax.Call) -> None:
 def entered(source: Node, scope: Scope) -> tuple[str, str, Scope]:
     """The names of an item of ``source`` and of its position, and the scope of that item."""
     name, index = f"e{scope.depth + 1}", f"n{scope.depth + 1}"
-    item = Variable(name, source.kind, source.shape)
+    item = item_of(source, name, index)
     return name, index, scope.entered(item, Position(index))
+
+
+def item_of(source: Node, name: str, index: str) -> Variable:
+    """The item of ``source`` that a lambda is at."""
+    if source.kind not in PRIMITIVES:
+        return Variable(name, source.kind, source.shape)
+    return Variable(name, source.kind, source.shape, of=source, index=index)

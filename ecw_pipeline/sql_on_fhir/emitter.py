@@ -8,12 +8,14 @@ here joins or unnests.
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 from ecw_pipeline.errors import UnsupportedViewError
 from ecw_pipeline.quoting import identifier, literal
 from ecw_pipeline.sql_on_fhir.functions import FUNCTIONS, OPERATORS
 from ecw_pipeline.sql_on_fhir.ir import (
     Apply,
+    Beside,
     Empty,
     Field,
     Filter,
@@ -54,6 +56,8 @@ class Emitter:
         match node:
             case Field():
                 return self._field(node)
+            case Beside():
+                return self._beside(node)
             case Variable(name=name):
                 return self._renamed.get(name, name)
             case Value():
@@ -100,6 +104,23 @@ class Emitter:
             return _without_nulls(mapped)
         flat = f"flatten({mapped})"
         return _without_nulls(flat) if _may_hold_nulls(node.shape) else flat
+
+    def _beside(self, node: Beside) -> str:
+        source = node.source
+        if isinstance(source, Guard):
+            inner = self._beside(replace(node, source=source.source))
+            return f"CASE WHEN {self.sql(source.condition)} THEN {inner} END"
+        base = "s" if source.is_many else self.sql_or_root(source)
+        value = self._accessed(base, source, node.of)
+        beside = self._accessed(base, source, node.shape)
+        if node.of.is_list:
+            pairs = f"list_transform({value}, lambda v, n: {{'v': v, 'b': {beside}[n]}})"
+        else:
+            pairs = f"[{{'v': {value}, 'b': {beside}}}]"
+        if source.is_many:
+            pairs = f"flatten(list_transform({self.sql(source)}, lambda s: {pairs}))"
+        valued = f"list_filter({pairs}, lambda p: p.v IS NOT NULL)"
+        return f"list_transform({valued}, lambda p: p.b)"
 
     def sql_or_root(self, node: Node) -> str:
         return "" if isinstance(node, Root) else self.sql(node)

@@ -112,6 +112,7 @@ OPERATORS: dict[str, Function] = {
     "single": Function((), SAME, "{0}".format),  # needs the column's name: see the emitter
     "list_of_one": Function((), "same*", "CASE WHEN {0} IS NULL THEN [] ELSE [{0}] END".format,
                             repeats=True),
+    "alone": Function((), "same*", "[{0}]".format),  # also a NULL, which keeps its place
     "exists_one": Function((), BOOLEAN, "({0} IS NOT NULL)".format),
     "exists_many": Function((), BOOLEAN, "coalesce(len({0}) > 0, false)".format),
     "not": Function((), BOOLEAN, "(NOT {0})".format),

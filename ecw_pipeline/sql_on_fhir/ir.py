@@ -24,12 +24,17 @@ class Root:
 
 @dataclass(frozen=True)
 class Variable:
-    """The item a lambda is at; ``shape`` is None for a primitive made by a function."""
+    """The item a lambda is at; ``shape`` is None for a primitive made by a function.
+
+    A primitive also knows the list it is an item ``of``, and the lambda's name of its position.
+    """
 
     name: str
     kind: str
     shape: Shape | None = None
     is_many: bool = False
+    of: "Node | None" = None
+    index: str = ""
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,17 @@ class Field:
     shape: Shape
     kind: str
     is_many: bool
+
+
+@dataclass(frozen=True)
+class Beside:
+    """For each value of the element ``of`` of ``source``, what stands beside it, or NULL."""
+
+    source: "Node"
+    of: Shape
+    shape: Shape
+    kind: str = "Element"
+    is_many: bool = True
 
 
 @dataclass(frozen=True)
@@ -155,6 +171,7 @@ Node: TypeAlias = (
     Root
     | Variable
     | Field
+    | Beside
     | Value
     | Empty
     | Position

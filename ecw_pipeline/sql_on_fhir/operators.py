@@ -6,10 +6,11 @@ Source: FHIRPath 2.0, "Operations".
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ecw_pipeline.sql_on_fhir import sets, syntax
-from ecw_pipeline.sql_on_fhir.ir import Apply, Empty, Node, Value
+from ecw_pipeline.sql_on_fhir.ir import Apply, Choice, Empty, Guard, Node, Value
 from ecw_pipeline.sql_on_fhir.kinds import (
     ANYTHING,
     INTEGERS,
@@ -29,8 +30,16 @@ _MIRRORED = {">": "<", ">=": "<="}
 
 def binary(resolver: Resolver, expression: syntax.Binary, scope: Scope) -> Node:
     """Resolve both sides and let the operator's own rule decide."""
-    left = resolver.settled(resolver.resolve(expression.left, scope), expression.left.at)
-    right = resolver.settled(resolver.resolve(expression.right, scope), expression.right.at)
+    left = resolver.resolve(expression.left, scope)
+    right = resolver.resolve(expression.right, scope)
+    if expression.operator in {"=", "!="} and isinstance(left, Choice) is not isinstance(
+        right, Choice
+    ):
+        choice, other = (left, right) if isinstance(left, Choice) else (right, left)
+        if isinstance(choice, Choice) and not choice.is_many:
+            return _equality_of_choice(resolver, expression, choice, other)
+    left = resolver.settled(left, expression.left.at)
+    right = resolver.settled(right, expression.right.at)
     return _RULES[expression.operator](resolver, expression, left, right)
 
 
@@ -70,6 +79,25 @@ def _equality(resolver: Resolver, expression: syntax.Binary, left: Node, right: 
     else:
         sides = tuple(sets.comparable(resolver, side, kind) for side in (left, right))
         equal = Apply("=", sides, "boolean")
+    return equal if expression.operator == "=" else Apply("not", (equal,), "boolean")
+
+
+def _equality_of_choice(
+    resolver: Resolver, expression: syntax.Binary, choice: Choice, other: Node
+) -> Node:
+    """``deceased = true`` of the form that is there; one of another type is not equal."""
+    if other.kind == ANYTHING:
+        return Empty("boolean")
+    forms = [resolver.field(choice.source, element) for element in resolver.forms(choice)]
+    fit = [form for form in forms if family(form.kind) == family(other.kind)]
+    fit = fit or [form for form in forms if shared_family(form.kind, other.kind)]
+    unfit = tuple(exists_node(form) for form in forms if form not in fit)
+    equality = replace(expression, operator="=")
+    answers = [_equality(resolver, equality, form, other) for form in fit]
+    if unfit:
+        there = Apply("and", (Apply("or", unfit, "boolean"), exists_node(other)), "boolean")
+        answers.append(Guard(Value(False, "boolean"), there))
+    equal = Apply("coalesce", tuple(answers), "boolean")
     return equal if expression.operator == "=" else Apply("not", (equal,), "boolean")
 
 

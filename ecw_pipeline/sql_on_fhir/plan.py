@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 from ecw_pipeline.fhir import structure
 from ecw_pipeline.sql_on_fhir import walks
+from ecw_pipeline.sql_on_fhir.calls import item_of
 from ecw_pipeline.sql_on_fhir.ir import (
     Apply,
     Choice,
@@ -186,7 +187,7 @@ class Planner:
         else:
             where = f"{select.where}.{select.directive}"
             source = self._resolved(select.paths[0], where, scope)
-        item: Node = Variable(variable, source.kind, source.shape)
+        item: Node = item_of(source, variable, index)
         if source.kind == ANYTHING:
             item = Empty()
         elif _is_root(source):

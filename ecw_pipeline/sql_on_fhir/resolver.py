@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from ecw_pipeline.fhir import structure
-from ecw_pipeline.sql_on_fhir import operators, patterns, sets, special_forms, syntax
+from ecw_pipeline.sql_on_fhir import besides, operators, patterns, sets, special_forms, syntax
 from ecw_pipeline.sql_on_fhir.constants import Constant
 from ecw_pipeline.sql_on_fhir.functions import ANY, DIGITS, FUNCTIONS, PATTERN, SAME, Function
 from ecw_pipeline.sql_on_fhir.ir import (
@@ -28,10 +28,6 @@ from ecw_pipeline.sql_on_fhir.kinds import ANYTHING, INTEGERS, NUMBER, PRIMITIVE
 from ecw_pipeline.sql_on_fhir.literals import written
 from ecw_pipeline.sql_on_fhir.problems import PathError, Problems, did_you_mean
 
-_PRIMITIVE_ELEMENTS = {
-    "id": structure.Element("id", "string", False),
-    "extension": structure.Element("extension", "Extension", True),
-}
 # DuckDB plans twice as long for every lambda inside a lambda; iterations count too.
 MAX_LAMBDAS = 10
 _URLS = {
@@ -139,7 +135,7 @@ class Resolver:
         if source.kind == ANYTHING:
             return Empty()
         if source.kind in PRIMITIVES:
-            return self._element_of_primitive(source, name, at)
+            return besides.element(self, source, name, at)
         known = structure.type_structure(source.kind)
         if known is None and source is self.root:
             return Empty()  # a resource FHIR does not know: told once, of the view
@@ -150,7 +146,7 @@ class Resolver:
         if name in known.choices:
             return Choice(source, name, source.is_many)
         if name not in known.elements:
-            return self._unknown(source.kind, name, at, (*known.element_names, *known.elements))
+            return self.unknown(source.kind, name, at, (*known.element_names, *known.elements))
         element = known.elements[name]
         if element.choice:
             right = f"{element.choice}.ofType({element.element_type})"
@@ -185,7 +181,7 @@ class Resolver:
             if inner and (name in inner.elements or name in inner.choices) and name != "id":
                 found.append(element)
         if not found:
-            return self._unknown(f"any type of {choice.name}[x]", name, at, ())
+            return self.unknown(f"any type of {choice.name}[x]", name, at, ())
         if len(found) == 1:
             return self.element(self.field(choice.source, found[0]), name, at)
         return self._element_of_forms(choice, found, name, at)
@@ -213,17 +209,8 @@ class Resolver:
             return Map(source, "form", "", found, found.kind, found.shape)
         return found if any(node.is_many for node in plain) else self.one(found, at)
 
-    def _element_of_primitive(self, source: Node, name: str, at: int) -> Node:
-        """``birthDate.extension`` is ``_birthDate.extension`` in JSON."""
-        if name not in _PRIMITIVE_ELEMENTS:
-            return self._unknown(source.kind, name, at, tuple(_PRIMITIVE_ELEMENTS))
-        if not isinstance(source, Field) or source.source.shape is None:
-            raise PathError(f"`{name}` of a {source.kind} needs the element just before it", at)
-        beside = structure.Element(f"_{source.shape.name}", "Element", source.shape.is_list)
-        parent = self.field(source.source, beside)
-        return self.field(parent, _PRIMITIVE_ELEMENTS[name])
-
-    def _unknown(self, kind: str, name: str, at: int, known: tuple[str, ...]) -> Node:
+    def unknown(self, kind: str, name: str, at: int, known: tuple[str, ...]) -> Node:
+        """An element that FHIR does not know: empty, with a warning."""
         hint = did_you_mean(name, known)
         self.warn(f"`{name}` is not an element of {kind}, so it is always empty{hint}", at)
         return Empty()

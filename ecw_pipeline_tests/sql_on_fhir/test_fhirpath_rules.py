@@ -268,3 +268,85 @@ def test_repeat_may_be_iterated_over() -> None:
 
     rows = [(row["link"], row["n"]) for row in run_view(view, [ANSWERED]).rows]
     assert rows == [("1", 0), ("1.1", 1), ("1.2", 2), ("2", 3)]
+
+
+EXTENDED = {
+    "resourceType": "Patient",
+    "id": "p",
+    "birthDate": "1970",
+    "_birthDate": {"extension": [{"url": "day"}]},
+    "name": [
+        {
+            "given": ["Ann", None, "Bea"],
+            "_given": [
+                None,
+                {"extension": [{"url": "why"}]},
+                {"id": "g", "extension": [{"url": "b"}]},
+            ],
+        },
+        {"family": "F", "given": ["Cy"], "_given": [{"extension": [{"url": "c"}]}]},
+        {"_family": {"extension": [{"url": "unknown"}]}},
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("name.given[1].extension.url", "b"),  # of the second that has a value
+        ("name.given[1].id", "g"),
+        ("name.given.first().extension.url", None),
+        ("name.given.last().extension.url", "c"),
+        ("name.given.skip(1).extension.url.join(' ')", "b c"),
+        ("name.given.tail().first().extension('b').url", "b"),
+        ("name.family.first().extension.url", None),
+        ("name.first().given.where(extension.exists())", "Bea"),
+        ("name.given.where($this = 'Cy').extension.url", "c"),
+        ("name.given.where($this != 'Ann').first().extension.url", "b"),
+        ("name.given.select($this & ' ' & extension.url).join(', ')", "Ann , Bea b, Cy c"),
+        ("name.where(family = 'F').given.first().extension.url", "c"),
+        ("birthDate.where($this > @1960).extension.url", "day"),
+        ("where(id = 'p').name.given[1].extension.url", "b"),
+        ("name.given.extension.url.join(' ')", "why b c"),  # right after it, of all
+    ],
+)
+def test_what_is_beside_a_primitive_is_found_by_its_position(path: str, expected: Any) -> None:
+    assert value_of(path, EXTENDED) == expected
+
+
+@pytest.mark.parametrize("given", ["name.given", "name.given.where($this.exists())"])
+def test_an_iterated_primitive_has_its_extensions(given: str) -> None:
+    columns = [{"name": "v", "path": "$this"}, {"name": "e", "path": "extension.url"}]
+    view = {"resource": "Patient", "select": [{"forEach": given, "column": columns}]}
+
+    rows = [(row["v"], row["e"]) for row in run_view(view, [EXTENDED]).rows]
+    assert rows == [("Ann", None), ("Bea", "b"), ("Cy", "c")]
+
+
+@pytest.mark.parametrize(
+    ("deceased", "path", "expected"),
+    [
+        ({"deceasedBoolean": True}, "deceased = true", True),
+        ({"deceasedBoolean": False}, "deceased != false", False),
+        ({"deceasedDateTime": "2020"}, "deceased.exists() and deceased != false", True),
+        ({"deceasedDateTime": "2020"}, "false = deceased", False),
+        ({"deceasedDateTime": "2020"}, "deceased = @2020", True),
+        ({"deceasedDateTime": "2020"}, "deceased = '2020'", True),
+        ({"deceasedDateTime": "2020"}, "deceased = @2020-05", None),
+        ({"deceasedDateTime": "2020"}, "deceased = {}", None),
+        ({"deceasedDateTime": "2020"}, "deceased = gender", None),
+        ({}, "deceased = true", None),
+    ],
+)
+def test_a_choice_equals_a_value_only_of_its_type(
+    deceased: dict[str, Any], path: str, expected: Any
+) -> None:
+    assert value_of(path, {"resourceType": "Patient", "id": "p", **deceased}) == expected
+
+
+def test_a_choice_in_a_list_equals_a_value_only_of_its_type() -> None:
+    parts = [{"valueString": "x"}, {"valueInteger": 1}, {"valueDateTime": "2020"}, {}]
+    observation = {"resourceType": "Observation", "id": "o", "component": parts}
+
+    assert value_of("component.where(value = 'x').count()", observation) == 1
+    assert value_of("component.where(value != 'x').count()", observation) == 2
