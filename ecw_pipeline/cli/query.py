@@ -39,7 +39,7 @@ def add_to(app: typer.Typer) -> None:
 
 def run(
     query: Annotated[
-        str, typer.Argument(help="One SQL query; without it, a prompt, or what is piped in.")
+        str, typer.Argument(help="SQL; without it, a prompt, or what is piped in.")
     ] = "",
     output: Annotated[Format, typer.Option("--format", help="How to print rows.")] = Format.TABLE,
 ) -> None:
@@ -64,7 +64,7 @@ def run(
 
 
 def _ask(path: Path, query: str, output: Format) -> None:
-    """Print a query's rows, as of the newest published state."""
+    """Print the rows of each query in a text, as of the newest published state."""
     import duckdb
 
     from ecw_pipeline.warehouse.database import read_published

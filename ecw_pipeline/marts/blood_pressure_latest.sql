@@ -1,9 +1,9 @@
 -- What is each patient's latest blood pressure, and is it below 140/90?
 -- Grain: one row per patient with a reading. Key: (connection_id, patient_id).
 -- A reading has a systolic (LOINC 8480-6) and a diastolic value (8462-4), as components of one
--- observation or as two observations of the same moment; status final, amended or corrected. Values
--- in kPa are turned into mm[Hg]. Of
--- several readings at the latest moment, that of the greatest observation_id is taken.
+-- observation or as two observations of the same moment; status final, amended or corrected.
+-- Values in kPa are turned into mm[Hg]. Of several readings at the latest moment, that of the
+-- greatest observation_id is taken.
 -- has_hypertension: an active condition of ICD-10-CM I10 to I13, I15 or I16, or SNOMED CT
 -- 38341003 or 59621000. This approximates CMS165; it is no certified measure.
 WITH usable AS (
