@@ -29,7 +29,7 @@ from ecw_pipeline.stages.events import (
     tell_error,
     tell_export_complete,
 )
-from ecw_pipeline.stages.fetching import FOLDERS, fetch, fetched_ahead
+from ecw_pipeline.stages.fetching import fetch, fetched_ahead
 from ecw_pipeline.stages.lake import Lake
 from ecw_pipeline.stages.outcomes import SEVERE, issues_by_severity
 from ecw_pipeline.warehouse.version_files import VERSION_COLUMNS, version_file
@@ -125,14 +125,14 @@ def _require_output(lake: Lake, export: Export) -> None:
         )
 
 
-def land_side_files(lake: Lake, export: Export, report: FileReport = _silent) -> None:
+def land_side_files(lake: Lake, export: Export) -> None:
     """Fetch the deleted and the outcome files of an export.
 
     Raises:
         EcwError: a file cannot be had.
     """
-    for kind in FOLDERS:
-        _land_kind(lake, export, kind, report)
+    land_deletions(lake, export)
+    land_outcomes(lake, export)
 
 
 def land_deletions(lake: Lake, export: Export) -> None:
@@ -153,9 +153,9 @@ def land_outcomes(lake: Lake, export: Export) -> None:
     _land_kind(lake, export, "error")
 
 
-def _land_kind(lake: Lake, export: Export, kind: str, report: FileReport = _silent) -> None:
+def _land_kind(lake: Lake, export: Export, kind: str) -> None:
     with lake.only_one("land-side-files"):
-        _land_files(lake, export, kind, None, report)
+        _land_files(lake, export, kind, None, _silent)
 
 
 def _state_of(lake: Lake, export: Export, resource_type: str) -> str:
