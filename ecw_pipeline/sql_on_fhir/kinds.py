@@ -114,14 +114,3 @@ def requested_sql(text: str) -> str | None:
     if match and match.group(1) in _SIZED:
         name = match.group(1) + name[match.end() :]
     return _SQL_TYPES.get(name)
-
-
-def accepts(declared: str, found: str) -> bool:
-    """Whether a column declared as one FHIR type may hold a path of another kind."""
-    if found == ANYTHING or declared == found:
-        return True
-    if family(declared) == "text":
-        return found in PRIMITIVES
-    if declared in INTEGERS:
-        return found in INTEGERS
-    return family(declared) == family(found)

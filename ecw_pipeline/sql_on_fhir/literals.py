@@ -32,8 +32,8 @@ def _number(digits: str) -> Node:
 def _moment(moment: syntax.Moment) -> Node:
     text = moment.text
     day, _, clock = text.partition("T")
-    if clock and clock.count(":") < 2 + ("+" in clock or "-" in clock):
-        raise PathError("write the time to the second: @2024-01-31T12:00:00Z", moment.at)
+    if clock and not day and clock.count(":") < 2:
+        raise PathError("write the time to the second: @T12:00:00", moment.at)
     if not exists(day, clock):
         raise PathError("there is no such date or time", moment.at)
     if not day:

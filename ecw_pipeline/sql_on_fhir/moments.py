@@ -14,6 +14,8 @@ _FIRST = "T00:00:00Z"
 _LAST = "T23:59:59.999999Z"
 _INSTANT = "TIMESTAMP WITH TIME ZONE"
 _LITERAL = re.compile(r"^'([0-9T:.Z+-]+)'$")
+# Only literals end at the hour or the minute: FHIR's own dateTimes go on to the second.
+_TO_HOUR_OR_MINUTE = re.compile(r"(.+T\d\d)(:\d\d)?(Z|[+-]\d\d:\d\d)?")
 _YEAR, _MONTH, _DAY = 4, 7, 10
 # Texts that begin with anything but a year of four digits, all of them.
 _NO_YEAR = r"^(\D|\d{5}).*"
@@ -28,6 +30,7 @@ def low(text: str) -> str:
             _MONTH: f"{text} || '-01{_FIRST}'",
             _DAY: f"{text} || '{_FIRST}'",
         },
+        (":00", ":00"),
     )
 
 
@@ -41,6 +44,7 @@ def high(text: str) -> str:
             _MONTH: f"{month_end} || '{_LAST}'",
             _DAY: f"{text} || '{_LAST}'",
         },
+        (":59", ":59.999999"),
     )
 
 
@@ -106,12 +110,25 @@ def to_time(text: str) -> str:
     return f"CASE WHEN regexp_full_match({text}, {shape}) THEN {text} END"
 
 
-def _by_precision(text: str, completed: dict[int, str]) -> str:
-    """Complete a text by its length; of a literal the length is known here."""
+def _by_precision(text: str, completed: dict[int, str], clock: tuple[str, str]) -> str:
+    """Complete a text by its length; of a literal the length is known here.
+
+    Args:
+        clock: the minute and the second of a literal that has none.
+    """
     if known := _LITERAL.match(text):
-        return f"TRY_CAST({completed.get(len(known.group(1)), text)} AS {_INSTANT})"
+        literal = _to_the_second(known.group(1), *clock)
+        instant = completed.get(len(literal), f"'{literal}'")
+        return f"TRY_CAST({instant} AS {_INSTANT})"
     cases = " ".join(f"WHEN {length} THEN {sql}" for length, sql in completed.items())
     return f"TRY_CAST(CASE length({text}) {cases} ELSE {text} END AS {_INSTANT})"
+
+
+def _to_the_second(literal: str, minute: str, second: str) -> str:
+    if short := _TO_HOUR_OR_MINUTE.fullmatch(literal):
+        up_to_hour, its_minute, offset = short.groups("")
+        return f"{up_to_hour}{its_minute or minute}{second}{offset}"
+    return literal
 
 
 def _ordered(left: str, right: str, when_same: str) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from ecw_pipeline.fhir import structure
-from ecw_pipeline.sql_on_fhir import walks
+from ecw_pipeline.sql_on_fhir import declared_types, walks
 from ecw_pipeline.sql_on_fhir.calls import item_of
 from ecw_pipeline.sql_on_fhir.ir import (
     Apply,
@@ -28,7 +28,6 @@ from ecw_pipeline.sql_on_fhir.kinds import (
     ANYTHING,
     NUMBER,
     PRIMITIVES,
-    accepts,
     column_sql,
     requested_sql,
 )
@@ -275,13 +274,13 @@ class Planner:
         declared = definition.fhir_type
         if not declared:
             return found
-        if declared not in PRIMITIVES and structure.type_structure(declared) is None:
+        if not declared_types.is_type(declared):
             hint = did_you_mean(declared, structure.type_names())
             self._problems.add(f"{definition.where}.type", f"{declared} is not a FHIR type{hint}")
         elif declared == "string" and found not in {*PRIMITIVES, ANYTHING}:
             message = f"its path gives {found}, so column {definition.name} holds JSON as text"
             self._problems.warn(f"{definition.where}.type", message, definition.path, 0)
-        elif not accepts(declared, found):
+        elif not declared_types.accepts(declared, found):
             self._problems.add(
                 f"{definition.where}.type",
                 f"column {definition.name} is declared {declared}, but its path gives {found}",

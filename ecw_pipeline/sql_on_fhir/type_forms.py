@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from ecw_pipeline.fhir import structure
 from ecw_pipeline.sql_on_fhir import syntax
 from ecw_pipeline.sql_on_fhir.calls import only_argument
+from ecw_pipeline.sql_on_fhir.declared_types import QUANTITIES, SYSTEM_TYPES
 from ecw_pipeline.sql_on_fhir.ir import Apply, Choice, Empty, Guard, Map, Node, Value, Variable
 from ecw_pipeline.sql_on_fhir.kinds import ANYTHING, NUMBER, PRIMITIVES
 from ecw_pipeline.sql_on_fhir.problems import PathError, did_you_mean
@@ -20,15 +21,11 @@ from ecw_pipeline.sql_on_fhir.shapes import whole_shape
 if TYPE_CHECKING:
     from ecw_pipeline.sql_on_fhir.resolver import Resolver, Scope
 
-# FHIRPath's own names of the primitives, and which FHIR type is derived from which.
-_SYSTEM_TYPES = {"Boolean": "boolean", "String": "string", "Integer": "integer",
-                 "Decimal": "decimal", "Date": "date", "DateTime": "dateTime",
-                 "Time": "time"}  # fmt: skip
 _PARENTS = {
     **dict.fromkeys(("code", "id", "markdown"), "string"),
     **dict.fromkeys(("url", "canonical", "uuid", "oid"), "uri"),
     **dict.fromkeys(("positiveInt", "unsignedInt"), "integer"),
-    **dict.fromkeys(("Age", "Count", "Distance", "Duration"), "Quantity"),
+    **dict.fromkeys(QUANTITIES, "Quantity"),
     NUMBER: "decimal",
 }
 
@@ -107,7 +104,7 @@ def type_argument(call: syntax.Call) -> str:
 
 
 def known_type(name: str, at: int) -> str:
-    name = _SYSTEM_TYPES.get(name, name)
+    name = SYSTEM_TYPES.get(name, name)
     if name in PRIMITIVES or structure.type_structure(name) is not None:
         return name
     hint = did_you_mean(name, structure.type_names())

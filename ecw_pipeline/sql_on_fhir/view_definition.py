@@ -10,6 +10,7 @@ from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
+from ecw_pipeline.sql_on_fhir import declared_types
 from ecw_pipeline.sql_on_fhir.constants import Constant, ConstantError, read_constant
 from ecw_pipeline.sql_on_fhir.problems import Problems, did_you_mean
 
@@ -197,7 +198,7 @@ class _Reader:
             where,
             name,
             self.required_text(item, "path", where),
-            self.text(item, "type", where).rsplit("/", 1)[-1],
+            declared_types.type_name(self.text(item, "type", where)),
             self.text(item, "description", where),
             collection is True,
             self._sql_type(item, where),

@@ -8,7 +8,7 @@ import duckdb
 import pytest
 
 from ecw_pipeline.fhir.structure import resource_types
-from ecw_pipeline.sql_on_fhir.compiler import CompiledView, compile_view
+from ecw_pipeline.sql_on_fhir.compiler import CompiledView, ViewError, compile_view
 
 VIEW: dict[str, Any] = {
     "name": "observation",
@@ -212,3 +212,47 @@ def test_ansi_names_of_types_are_known(asked: str, written: str) -> None:
     view = {"resource": "Patient", "select": [{"column": [column]}]}
 
     assert compile_view(view).columns[0].sql_type == written
+
+
+def typed_column(resource: str, path: str, declared: str) -> dict[str, Any]:
+    column = {"name": "c", "path": path, "type": declared}
+    return {"name": "v", "resource": resource, "select": [{"column": [column]}]}
+
+
+@pytest.mark.parametrize(
+    ("resource", "path", "declared", "written"),
+    [
+        ("Observation", "status", "System.String", "VARCHAR"),
+        ("Observation", "status", "http://hl7.org/fhirpath/System.String", "VARCHAR"),
+        ("Observation", "value.ofType(boolean)", "System.Boolean", "BOOLEAN"),
+        ("Observation", "code", "CodeableConcept", "JSON"),
+        ("Observation", "code", "http://hl7.org/fhir/StructureDefinition/CodeableConcept", "JSON"),
+        ("Observation", "code", "Element", "JSON"),
+        ("Observation", "component.first()", "Observation.component", "JSON"),
+        ("Observation", "component.first()", "BackboneElement", "JSON"),
+        ("Observation", "component.referenceRange.first()", "Observation.referenceRange", "JSON"),
+        ("Patient", "contact.first()", "Patient.contact", "JSON"),
+        ("Condition", "onset.ofType(Age)", "Quantity", "JSON"),
+    ],
+)
+def test_a_type_is_declared_as_the_specification_writes_it(
+    resource: str, path: str, declared: str, written: str
+) -> None:
+    assert compile_view(typed_column(resource, path, declared)).columns[0].sql_type == written
+
+
+@pytest.mark.parametrize(
+    ("path", "declared", "message"),
+    [
+        ("status", "System.Text", "System.Text is not a FHIR type"),
+        ("status", "Observation.code", "declared CodeableConcept, but its path gives code"),
+        ("status", "BackboneElement", "declared BackboneElement, but its path gives code"),
+        ("code", "Observation.codes", "Observation.codes is not a FHIR type"),
+        ("code", "Quantity", "declared Quantity, but its path gives CodeableConcept"),
+    ],
+)
+def test_another_type_than_the_declared_one_is_an_error(
+    path: str, declared: str, message: str
+) -> None:
+    with pytest.raises(ViewError, match=message):
+        compile_view(typed_column("Observation", path, declared))
