@@ -93,6 +93,22 @@ def test_a_mart_that_is_missing_is_told_of_and_stops_no_other(
     assert page.count("<svg") == 3
 
 
+def test_rare_types_of_events_share_a_line(warehouse: Path, tmp_path: Path) -> None:
+    with duckdb.connect(warehouse) as connection:
+        connection.execute(
+            """
+            INSERT INTO marts.patient_timeline BY NAME
+            SELECT 'Type' || type AS resource_type, TIMESTAMPTZ '2024-05-01' AS happened_at
+            FROM range(1, 10) AS types(type), range(10 * type)
+            """
+        )
+    section = _section(_page(warehouse, tmp_path), "What else happened, by month")
+
+    rows = re.findall(r"<tr><td[^>]*>2024-05</td><td[^>]*>(.*?)</td><td[^>]*>(.*?)</td>", section)
+    named = [(f"Type{number}", str(10 * number)) for number in range(4, 10)]
+    assert rows == [*named, ("other types", "60")]
+
+
 def test_the_page_asks_nobody_for_anything(warehouse: Path, tmp_path: Path) -> None:
     page = _page(warehouse, tmp_path)
 

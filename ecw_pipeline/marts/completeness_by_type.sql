@@ -1,5 +1,6 @@
 -- How complete are the resources of each type?
--- Grain: one row per connection and resource type of the twelve main ones that it has.
+-- Grain: one row per connection and resource type that it has, of the twelve main ones and of
+-- orders, medications dispensed and given, documents and goals.
 -- Key: (connection_id, resource_type).
 -- with_patient, with_code and with_date count the resources that say whom they are about, what
 -- they are (a code, a text, or the Medication that is meant; of a patient, the gender), and when it
@@ -76,6 +77,34 @@ FROM (
         coalesce(code, code_text, description),
         coalesce(authored_at, last_modified_at)
     FROM core.task
+    UNION ALL
+    SELECT connection_id, 'ServiceRequest', patient_id,
+        coalesce(code, code_text),
+        coalesce(occurrence_at, occurrence_period_start_at, authored_at)
+    FROM core.service_request
+    UNION ALL
+    SELECT connection_id, 'MedicationDispense', patient_id,
+        coalesce(medication_code, medication_text, medication_display, medication_id,
+            medication_reference_display),
+        coalesce(handed_over_at, prepared_at)
+    FROM core.medication_dispense
+    UNION ALL
+    SELECT connection_id, 'MedicationAdministration', patient_id,
+        coalesce(medication_code, medication_text, medication_display, medication_id,
+            medication_reference_display),
+        coalesce(effective_at, effective_period_start_at)
+    FROM core.medication_administration
+    UNION ALL
+    SELECT connection_id, 'DocumentReference', patient_id,
+        coalesce(type_code, type_text, description),
+        coalesce(context_period_start_at, date_at)
+    FROM core.document_reference
+    UNION ALL
+    SELECT connection_id, 'Goal', patient_id,
+        coalesce(description_code, description_text),
+        TRY_CAST(start_date || CASE length(start_date) WHEN 4 THEN '-01-01' WHEN 7 THEN '-01'
+            ELSE '' END AS TIMESTAMPTZ)
+    FROM core.goal
 )
 GROUP BY connection_id, resource_type
 ORDER BY connection_id, resource_type

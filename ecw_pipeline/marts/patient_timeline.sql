@@ -1,8 +1,9 @@
 -- What happened to each patient, in order?
 -- Grain: one row per event of a patient. Key: (connection_id, resource_type, resource_id).
--- Events: encounters, problems, results and vital signs, prescriptions, immunisations, procedures,
--- reports, allergies and messages that are dated and not entered in error. happened_at is when it
--- was true of the patient (start, onset, effective time), else when it was recorded.
+-- Events: encounters, problems, results and vital signs, prescriptions, medications dispensed and
+-- given, immunisations, procedures, orders, reports, documents, allergies, care plans, messages and
+-- tasks that are dated and not entered in error. happened_at is when it was true of the patient
+-- (start, onset, effective time), else when it was recorded.
 SELECT
     connection_id,
     patient_id,
@@ -52,8 +53,37 @@ FROM (
             ELSE criticality END
     FROM core.allergy_intolerance
     UNION ALL
-    SELECT connection_id, patient_id, sent_at, 'Communication', communication_id, NULL, status
+    SELECT connection_id, patient_id, coalesce(sent_at, received_at), 'Communication',
+        communication_id,
+        coalesce(topic_text, topic_display, category_text, category_display, category_code), status
     FROM core.communication
+    UNION ALL
+    SELECT connection_id, patient_id, coalesce(authored_at, last_modified_at), 'Task', task_id,
+        coalesce(code_text, code_display, code, description), status
+    FROM core.task
+    UNION ALL
+    SELECT connection_id, patient_id, coalesce(period_start_at, created_at), 'CarePlan',
+        care_plan_id, coalesce(title, category_text, category_display, category_code), status
+    FROM core.care_plan
+    UNION ALL
+    SELECT connection_id, patient_id, authored_at, 'ServiceRequest', service_request_id,
+        coalesce(code_text, code_display, code), status
+    FROM core.service_request
+    UNION ALL
+    SELECT connection_id, patient_id, coalesce(handed_over_at, prepared_at), 'MedicationDispense',
+        medication_dispense_id,
+        coalesce(medication_text, medication_display, medication_reference_display), status
+    FROM core.medication_dispense
+    UNION ALL
+    SELECT connection_id, patient_id, coalesce(effective_at, effective_period_start_at),
+        'MedicationAdministration', medication_administration_id,
+        coalesce(medication_text, medication_display, medication_reference_display), status
+    FROM core.medication_administration
+    UNION ALL
+    SELECT connection_id, patient_id, coalesce(context_period_start_at, date_at),
+        'DocumentReference', document_reference_id,
+        coalesce(type_text, type_display, type_code, description), status
+    FROM core.document_reference
 )
 WHERE happened_at IS NOT NULL
     AND patient_id IS NOT NULL

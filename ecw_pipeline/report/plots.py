@@ -33,6 +33,10 @@ class Plot:
 Rows = list[tuple[object, ...]]
 
 
+# More lines than that, and a reader cannot tell them apart.
+_MOST_LINES = 6
+
+
 def _events(of_type: str) -> str:
     return f"""
         WITH monthly AS (
@@ -40,9 +44,15 @@ def _events(of_type: str) -> str:
                    count(*) AS events
             FROM marts.patient_timeline WHERE resource_type {of_type} GROUP BY ALL),
         latest AS (SELECT DISTINCT month FROM monthly WHERE month <= current_date
-                   ORDER BY month DESC LIMIT 36)
-        SELECT strftime(month, '%Y-%m'), resource_type, events
-        FROM monthly SEMI JOIN latest USING (month) ORDER BY 1, 2
+                   ORDER BY month DESC LIMIT 36),
+        ranked AS (SELECT resource_type, row_number() OVER (
+                       ORDER BY sum(events) DESC, resource_type) AS rank
+                   FROM monthly SEMI JOIN latest USING (month) GROUP BY resource_type)
+        SELECT strftime(month, '%Y-%m'),
+               CASE WHEN rank <= {_MOST_LINES} THEN resource_type ELSE 'other types' END AS line,
+               sum(events)::BIGINT
+        FROM monthly SEMI JOIN latest USING (month) JOIN ranked USING (resource_type)
+        GROUP BY ALL ORDER BY 1, 2
         """
 
 

@@ -197,6 +197,46 @@ def test_a_timeline_is_in_order_and_without_what_has_no_date_or_was_a_mistake(
     ]
 
 
+@pytest.mark.parametrize(
+    ("table", "resource_type", "row"),
+    [
+        ("communication", "Communication", {"topic_text": "refill", "received_at": "2024-01-05"}),
+        ("task", "Task", {"description": "refill", "authored_at": "2024-01-05"}),
+        ("care_plan", "CarePlan", {"title": "refill", "created_at": "2024-01-05"}),
+        ("service_request", "ServiceRequest", {"code": "refill", "authored_at": "2024-01-05"}),
+        (
+            "medication_dispense",
+            "MedicationDispense",
+            {"medication_text": "refill", "prepared_at": "2024-01-05"},
+        ),
+        (
+            "medication_administration",
+            "MedicationAdministration",
+            {"medication_display": "refill", "effective_period_start_at": "2024-01-05"},
+        ),
+        (
+            "document_reference",
+            "DocumentReference",
+            {"type_display": "refill", "date_at": "2024-01-05"},
+        ),
+    ],
+)
+def test_a_timeline_has_what_was_planned_written_and_given(
+    warehouse: Warehouse, table: str, resource_type: str, row: dict[str, Any]
+) -> None:
+    row = {"patient_id": "ann", "status": "active", **row}
+    warehouse.add(
+        f"core.{table}",
+        {**row, f"{table}_id": "x1"},
+        {**row, f"{table}_id": "x2", "status": "entered-in-error"},
+    )
+
+    columns = "happened_at, resource_type, resource_id, what, detail"
+    assert warehouse.mart("patient_timeline", columns) == [
+        (datetime(2024, 1, 5, tzinfo=UTC), resource_type, "x1", "refill", "active")
+    ]
+
+
 def test_a_summary_is_one_row_even_of_a_patient_of_whom_little_is_known(
     warehouse: Warehouse,
 ) -> None:

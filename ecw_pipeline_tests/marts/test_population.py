@@ -130,6 +130,11 @@ def test_completeness_counts_who_what_and_when(warehouse: Warehouse) -> None:
         ("care_plan", {"category_text": "diet"}),
         ("encounter", {"type_text": "check-up"}),
         ("communication", {"category_text": "reminder"}),
+        ("service_request", {"code_text": "x-ray"}),
+        ("medication_dispense", {"medication_display": "Axid"}),
+        ("medication_administration", {"medication_reference_display": "Axid"}),
+        ("document_reference", {"description": "letter"}),
+        ("goal", {"description_text": "walk"}),
     ],
 )
 def test_words_and_references_say_what_it_is_as_codes_do(
@@ -138,3 +143,23 @@ def test_words_and_references_say_what_it_is_as_codes_do(
     warehouse.add(f"core.{table}", {f"{table}_id": "a", **what})
 
     assert warehouse.mart("completeness_by_type", "resources, with_code") == [(1, 1)]
+
+
+@pytest.mark.parametrize(
+    ("table", "when"),
+    [
+        ("service_request", {"occurrence_period_start_at": NOON}),
+        ("medication_dispense", {"prepared_at": NOON}),
+        ("medication_administration", {"effective_period_start_at": NOON}),
+        ("document_reference", {"date_at": NOON}),
+        ("goal", {"start_date": "2024-01-31"}),
+        ("goal", {"start_date": "2024-01"}),
+        ("goal", {"start_date": "2024"}),
+    ],
+)
+def test_a_date_of_any_kind_says_when_it_was(
+    warehouse: Warehouse, table: str, when: dict[str, Any]
+) -> None:
+    warehouse.add(f"core.{table}", {f"{table}_id": "a", **when}, {f"{table}_id": "b"})
+
+    assert warehouse.mart("completeness_by_type", "resources, with_date") == [(2, 1)]
