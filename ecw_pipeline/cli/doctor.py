@@ -5,7 +5,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from ecw_pipeline.doctor import Finding
+    from ecw_pipeline.settings import ConnectionSettings
+    from ecw_pipeline.stages.lake import Lake
 
 _STYLES = {"ok": "green", "warning": "yellow", "failed": "red"}
 
@@ -25,21 +29,38 @@ def run(
     import json
     from dataclasses import asdict
 
-    from ecw_pipeline.doctor import examine
     from ecw_pipeline.stages.lake import Lake
 
     lake = Lake.from_environment()
     found: list[Finding] = []
-    for connection in lake.connections():
-        for finding in examine(lake, connection):
-            found.append(finding)
+    for settings in lake.settings.connections():
+        of_this = []
+        for finding in _findings(lake, settings):
+            of_this.append(finding)
             if not as_json:
                 _show(finding)
-        if not as_json:
-            _show_support(connection.provider.support, found)
+        found += of_this
+        if not as_json and any(finding.status == "failed" for finding in of_this):
+            _show_support(settings)
     if as_json:
         typer.echo(json.dumps([asdict(finding) for finding in found], indent=2))
     raise typer.Exit(next((f.exit_code for f in found if f.status == "failed"), 0))
+
+
+def _findings(lake: "Lake", settings: "ConnectionSettings") -> "Iterator[Finding]":
+    """What is wrong with the settings; the chain to the server is looked at where they are whole."""
+    from ecw_pipeline.doctor import Finding, examine
+    from ecw_pipeline.errors import ConfigurationError
+    from ecw_pipeline.fhir_client.providers import connect
+
+    name = settings.connection_id
+    try:
+        connection = connect(settings)
+    except ConfigurationError as error:
+        said, step = error.message, error.next_step
+        yield Finding(name, "settings", "failed", said, step, error.exit_code)
+        return
+    yield from examine(lake, connection)
 
 
 def _show(finding: "Finding") -> None:
@@ -58,8 +79,9 @@ def _show(finding: "Finding") -> None:
         )
 
 
-def _show_support(support: str, found: "list[Finding]") -> None:
+def _show_support(settings: "ConnectionSettings") -> None:
     from ecw_pipeline.cli.terminal import console
+    from ecw_pipeline.fhir_client.providers import PROVIDERS
 
-    if support and any(finding.status == "failed" for finding in found):
+    if support := PROVIDERS[settings.provider].support:
         console.print(f"the provider's help: {support}", highlight=False, soft_wrap=True)

@@ -39,6 +39,36 @@ def test_the_doctors_exit_code_is_that_of_the_first_failure(sandbox: RunningSand
     assert "s3cret" not in ended.output
 
 
+def test_settings_that_lack_something_stop_the_doctor_at_no_other_connection(
+    sandbox: RunningSandbox, tmp_path: Path
+) -> None:
+    whole = settings_for(sandbox)
+    endpoint, client = whole["ECLINICALWORKS_FHIR_ENDPOINT"], whole["ECLINICALWORKS_CLIENT_ID"]
+    (tmp_path / "secret").write_text(whole["ECLINICALWORKS_CLIENT_SECRET"])
+    (tmp_path / "connections.toml").write_text(
+        f"""
+        [connections.north]
+        fhir_endpoint = "{endpoint}"
+
+        [connections.south]
+        fhir_endpoint = "{endpoint}"
+        client_id = "{client}"
+        client_secret_file = "{tmp_path / "secret"}"
+        """
+    )
+    (tmp_path / "secret").chmod(0o600)
+
+    ended = run("doctor", "--json", ECW_CONNECTIONS=str(tmp_path / "connections.toml"))
+
+    found = json.loads(ended.stdout)
+    (lacking,) = [one for one in found if one["connection_id"] == "north"]
+    assert (lacking["link"], lacking["status"], ended.exit_code) == ("settings", "failed", 3)
+    assert "ECLINICALWORKS_CLIENT_ID" in lacking["said"]
+    assert {"link": "token", "status": "ok"}.items() <= next(
+        one for one in found if (one["connection_id"], one["link"]) == ("south", "token")
+    ).items()
+
+
 def test_the_doctor_says_what_to_do(sandbox: RunningSandbox) -> None:
     wrong = settings_for(sandbox) | {"ECLINICALWORKS_FHIR_ENDPOINT": "http://127.0.0.1:1/r4"}
 
