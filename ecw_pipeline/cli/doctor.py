@@ -48,7 +48,7 @@ def run(
 
 
 def _findings(lake: "Lake", settings: "ConnectionSettings") -> "Iterator[Finding]":
-    """What is wrong with the settings; the chain to the server is looked at where they are whole."""
+    """What the settings lack; where they are whole, how the chain to the server holds."""
     from ecw_pipeline.doctor import Finding, examine
     from ecw_pipeline.errors import ConfigurationError
     from ecw_pipeline.fhir_client.providers import connect
