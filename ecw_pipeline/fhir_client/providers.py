@@ -193,7 +193,7 @@ def _require(settings: ConnectionSettings, level: ExportLevel, auth_kind: AuthKi
     if missing:
         raise ConfigurationError(
             f"connection {name!r} lacks {', '.join(missing)}",
-            "set it in the environment or .env (README, Your own practice), or try `ecw demo` first",
+            "set it in the environment or .env (README, Your own practice), or try `ecw demo`",
         )
 
 
