@@ -11,6 +11,7 @@ import pytest
 
 from ecw_pipeline.clock import ManualClock
 from ecw_pipeline.errors import EcwError
+from ecw_pipeline.files import private_folder
 from ecw_pipeline.ledger_rows import Export
 from ecw_pipeline.sandbox.config import BASE_PATH
 from ecw_pipeline.settings import Settings
@@ -19,6 +20,7 @@ from ecw_pipeline.stages.exports import require_arrived, start_exports, wait_for
 from ecw_pipeline.stages.lake import Lake
 from ecw_pipeline.stages.plans import NEWS, Wish
 from ecw_pipeline_tests.builders import monday_clock
+from ecw_pipeline_tests.empty_warehouse import working_warehouse_before_any_load
 from ecw_pipeline_tests.pipeline.harness import Site, site
 from ecw_pipeline_tests.stages.proxy import Proxy, proxy_to
 
@@ -93,8 +95,8 @@ class Practice:
 
 
 @contextmanager
-def practice(folder: Path, **config: Any) -> Iterator[Practice]:
-    """A sandbox with the proxy before it."""
+def practice(folder: Path, *, has_tables: bool = True, **config: Any) -> Iterator[Practice]:
+    """A sandbox with the proxy before it; with empty tables, unless a test is of making them."""
     options = {"patients": 2, "export_seconds": 0.0, "retry_after_seconds": 1} | config
     with (
         site(folder, **options) as one,
@@ -103,6 +105,10 @@ def practice(folder: Path, **config: Any) -> Iterator[Practice]:
     ):
         made = Practice(one, proxy, monday_clock(), environment)
         made.set("ECLINICALWORKS_FHIR_ENDPOINT", proxy.url + BASE_PATH)
+        if has_tables:
+            path = made.lake.folder.working_warehouse
+            private_folder(path.parent)
+            path.write_bytes(working_warehouse_before_any_load())
         yield made
 
 

@@ -186,7 +186,7 @@ def test_a_received_file_that_is_not_as_received_stops_a_rebuild_before_it_begin
 
 
 def test_with_nothing_landed_there_is_nothing_to_rebuild_from(tmp_path: Path) -> None:
-    with practice(tmp_path) as one:
+    with practice(tmp_path, has_tables=False) as one:
         with pytest.raises(ConfigurationError, match="no export has landed"):
             rebuild(one.lake, [])
         with pytest.raises(ConfigurationError, match="no Patient has landed"):

@@ -279,7 +279,7 @@ def test_a_folder_of_views_that_is_not_there_is_told_before_anything_is_asked(
         _sync(one)
 
     assert one.proxy.arrivals == []
-    assert not (one.site.data / "state").exists()
+    assert not one.lake.folder.ledger.exists()
 
 
 def test_a_type_without_a_file_beside_errors_is_asked_for_again_from_where_it_was(
