@@ -21,7 +21,7 @@ from ecw_pipeline.fhir_client.auth import BearerAuth, TokenSource
 from ecw_pipeline.fhir_client.budget import Budget
 from ecw_pipeline.fhir_client.discovery import discover
 from ecw_pipeline.fhir_client.keys import KEY_ALGORITHMS, connection_key, key_id, public_half
-from ecw_pipeline.fhir_client.providers import Connection
+from ecw_pipeline.fhir_client.providers import Connection, connect
 from ecw_pipeline.fhir_client.scopes import not_granted
 from ecw_pipeline.fhir_client.search import SearchRefusedError, search_page
 from ecw_pipeline.fhir_client.session import Session, open_session
@@ -32,6 +32,7 @@ from ecw_pipeline.fhir_client.transport import (
     require_not_busy,
 )
 from ecw_pipeline.fhir_client.user_tokens import UserTokens
+from ecw_pipeline.settings import ConnectionSettings
 from ecw_pipeline.stages.lake import Lake
 from ecw_pipeline.stages.offers import offer_of
 
@@ -80,7 +81,17 @@ class Patient:
         return BulkExportClient(self.session)
 
 
-def examine(lake: Lake, connection: Connection) -> Iterator[Finding]:
+def examine(lake: Lake, settings: ConnectionSettings) -> Iterator[Finding]:
+    """What a connection's settings lack; where they are whole, how its chain holds."""
+    try:
+        connection = connect(settings)
+    except ConfigurationError as error:
+        yield _broken(settings.connection_id, "settings", error)
+    else:
+        yield from examine_chain(lake, connection)
+
+
+def examine_chain(lake: Lake, connection: Connection) -> Iterator[Finding]:
     """Check one link after the other; what a broken one makes pointless is left out."""
     clock = lake.clock
     with (
@@ -107,7 +118,11 @@ def _look(check: Callable[[Patient], str], patient: Patient) -> Finding:
     except _Doubt as doubt:
         return Finding(name, link, "warning", doubt.said, doubt.next_step)
     except EcwError as error:
-        return Finding(name, link, "failed", error.message, error.next_step, error.exit_code)
+        return _broken(name, link, error)
+
+
+def _broken(name: str, link: str, error: EcwError) -> Finding:
+    return Finding(name, link, "failed", error.message, error.next_step, error.exit_code)
 
 
 def _address(patient: Patient) -> str:
@@ -152,9 +167,8 @@ def _clock(patient: Patient) -> str:
 def _discovery(patient: Patient) -> str:
     if patient.connection.auth_kind == "none":
         return "no sign-in is configured"
-    return (
-        f"tokens are given at {discover(patient.connection, patient.session.http).token_endpoint}"
-    )
+    endpoint = discover(patient.connection, patient.session.http).token_endpoint
+    return f"tokens are given at {endpoint}"
 
 
 def _credentials(patient: Patient) -> str:
@@ -194,14 +208,11 @@ def _published_key(patient: Patient) -> str:
     ours = public_half(connection_key(connection))
     kid = connection.key_id or ours["kid"]
     published = {one.get("kid"): one for one in keys or () if isinstance(one, dict)}
-    if kid not in published:
+    found = published.get(kid, {})
+    if any(found.get(part) != ours.get(part) for part in ("kty", "n", "x", "y")):
+        which = "another" if found else "no"
         raise ConfigurationError(
-            f"{connection.jwks_url} (HTTP {reply.status_code}) has no key with kid {kid}",
-            "publish what `ecw keys jwks` prints there",
-        )
-    if any(published[kid].get(part) != ours.get(part) for part in ("kty", "n", "x", "y")):
-        raise ConfigurationError(
-            f"{connection.jwks_url} has another key with kid {kid}",
+            f"{connection.jwks_url} (HTTP {reply.status_code}) has {which} key with kid {kid}",
             "publish what `ecw keys jwks` prints there",
         )
     return f"{connection.jwks_url} has kid {kid}"

@@ -10,7 +10,7 @@ import pytest
 from joserfc import jwk
 
 from ecw_pipeline.clock import ManualClock
-from ecw_pipeline.doctor import Finding, examine
+from ecw_pipeline.doctor import Finding, examine_chain
 from ecw_pipeline.fhir_client.keys import key_set, new_key
 from ecw_pipeline.sandbox.server import RunningSandbox, SandboxConfig, Window, running_sandbox
 from ecw_pipeline.settings import Settings
@@ -46,7 +46,7 @@ def examined(
 ) -> dict[str, Finding]:
     """What is found, by link."""
     lake = Lake(Settings.from_environment(), clock or present())
-    found = examine(lake, connection(sandbox.base_url, **changes))
+    found = examine_chain(lake, connection(sandbox.base_url, **changes))
     return {finding.link: finding for finding in found}
 
 
@@ -106,7 +106,7 @@ def taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[OddServer
 
 def kick_off_found(odd: OddServer) -> Finding:
     lake = Lake(Settings.from_environment(), present())
-    found = examine(lake, connection(odd.url + "/r4"))
+    found = examine_chain(lake, connection(odd.url + "/r4"))
     return next(finding for finding in found if finding.link == "kick off")
 
 

@@ -5,11 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from ecw_pipeline.doctor import Finding
     from ecw_pipeline.settings import ConnectionSettings
-    from ecw_pipeline.stages.lake import Lake
 
 _STYLES = {"ok": "green", "warning": "yellow", "failed": "red"}
 
@@ -29,13 +26,14 @@ def run(
     import json
     from dataclasses import asdict
 
+    from ecw_pipeline.doctor import examine
     from ecw_pipeline.stages.lake import Lake
 
     lake = Lake.from_environment()
     found: list[Finding] = []
     for settings in lake.settings.connections():
         of_this = []
-        for finding in _findings(lake, settings):
+        for finding in examine(lake, settings):
             of_this.append(finding)
             if not as_json:
                 _show(finding)
@@ -45,22 +43,6 @@ def run(
     if as_json:
         typer.echo(json.dumps([asdict(finding) for finding in found], indent=2))
     raise typer.Exit(next((f.exit_code for f in found if f.status == "failed"), 0))
-
-
-def _findings(lake: "Lake", settings: "ConnectionSettings") -> "Iterator[Finding]":
-    """What the settings lack; where they are whole, how the chain to the server holds."""
-    from ecw_pipeline.doctor import Finding, examine
-    from ecw_pipeline.errors import ConfigurationError
-    from ecw_pipeline.fhir_client.providers import connect
-
-    name = settings.connection_id
-    try:
-        connection = connect(settings)
-    except ConfigurationError as error:
-        said, step = error.message, error.next_step
-        yield Finding(name, "settings", "failed", said, step, error.exit_code)
-        return
-    yield from examine(lake, connection)
 
 
 def _show(finding: "Finding") -> None:

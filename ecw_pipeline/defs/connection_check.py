@@ -22,7 +22,8 @@ def connections_answer(lake: LakeResource) -> dg.AssetCheckResult:
     """Examine every connection; costs each about ten requests of its budget."""
     opened = lake.open()
     try:
-        found = [one for each in opened.connections() for one in examine(opened, each)]
+        wanted = opened.settings.connections()
+        found = [one for settings in wanted for one in examine(opened, settings)]
     except EcwError as error:
         raise failure(error) from None
     return dg.AssetCheckResult(

@@ -138,7 +138,7 @@ def complaints(result: dg.ExecuteInProcessResult) -> list[str]:
 @contextmanager
 def unattended(folder: Path, *, is_kept: bool = False, **config: Any) -> Iterator[Unattended]:
     """A small practice behind a proxy; Dagster's records are in memory where nobody else reads."""
-    options = {"data": write_data(folder / "lines"), "lines_per_file": 5} | config
+    options: dict[str, Any] = {"data": write_data(folder / "lines"), "lines_per_file": 5} | config
     with practice(folder, **options) as one:
         one.environment.setattr(SmallLakeResource, "clock", one.clock)
         one.set("ECW_RESOURCE_TYPES", ",".join(TYPES))

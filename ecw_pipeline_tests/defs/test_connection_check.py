@@ -11,10 +11,10 @@ from ecw_pipeline_tests.defs.small import small_job
 from ecw_pipeline_tests.stages.practice import practice, small_data
 
 
-def _examine(tmp_path: Path, secret: str = "") -> dg.AssetCheckEvaluation:
+def _examine(tmp_path: Path, **changes: object) -> dg.AssetCheckEvaluation:
     with practice(tmp_path, data=small_data(tmp_path / "lines")) as one:
-        if secret:
-            one.set("ECLINICALWORKS_CLIENT_SECRET", secret)
+        for name, value in changes.items():
+            one.set(name, value)
         with dg.DagsterInstance.ephemeral() as instance:
             result = small_job("doctor").execute_in_process(instance=instance)
     (evaluation,) = result.get_asset_check_evaluations()
@@ -30,13 +30,39 @@ def test_a_chain_that_holds_passes_with_every_link_told(tmp_path: Path) -> None:
 
 
 def test_a_broken_link_fails_with_the_next_step(tmp_path: Path) -> None:
-    evaluation = _examine(tmp_path, secret="wrong")
+    evaluation = _examine(tmp_path, ECLINICALWORKS_CLIENT_SECRET="wrong")
 
     assert not evaluation.passed
     broken = [row for row in str(evaluation.metadata["links"].value).split("\n") if "failed" in row]
     assert len(broken) == 1
     assert "ECLINICALWORKS_CLIENT_SECRET" in broken[0]
     assert "wrong" not in broken[0]
+
+
+def test_settings_that_lack_something_are_told_beside_the_other_connections(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "secret").write_text("secret")
+    (tmp_path / "secret").chmod(0o600)
+    connections = tmp_path / "connections.toml"
+    connections.write_text(
+        f"""
+        [connections.north]
+        client_id = "north"
+
+        [connections.south]
+        fhir_endpoint = "http://127.0.0.1:1/r4"
+        client_id = "south"
+        client_secret_file = "{tmp_path / "secret"}"
+        """
+    )
+
+    evaluation = _examine(tmp_path, ECW_CONNECTIONS=connections)
+
+    links = str(evaluation.metadata["links"].value)
+    assert not evaluation.passed
+    assert "| north | settings | failed |" in links
+    assert "| south | network | failed |" in links
 
 
 @pytest.mark.parametrize("name", [job.name for job in JOBS])

@@ -11,7 +11,7 @@ import pytest
 
 from ecw_pipeline.bulk_export import searching
 from ecw_pipeline.bulk_export.limits import Limits
-from ecw_pipeline.doctor import examine
+from ecw_pipeline.doctor import examine_chain
 from ecw_pipeline.errors import EcwError
 from ecw_pipeline.fhir.restriction import Restriction
 from ecw_pipeline.fhir_client.session import open_session
@@ -319,7 +319,7 @@ def test_the_doctor_tries_a_search(
     _suffer(one, **faults)
     one.set("ECW_GROUP_ID", group)
 
-    findings = {f.link: f for f in examine(one.lake, one.lake.connections()[0])}
+    findings = {f.link: f for f in examine_chain(one.lake, one.lake.connections()[0])}
 
     assert findings["export operation"].status == "ok"
     assert findings["kick off"].status == status
