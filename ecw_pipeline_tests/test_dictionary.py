@@ -65,17 +65,27 @@ def test_no_text_ends_the_script_it_stands_in() -> None:
     assert json.loads(data)["entries"][0]["title"] == evil.title
 
 
-def test_every_error_says_what_to_do() -> None:
-    rows = re.findall(r"^\| (.*) \| (.*) \|$", troubles.page(), re.MULTILINE)
+def test_every_error_says_why_and_what_to_do() -> None:
+    rows = re.findall(r"^\| (.*) \| (.*) \| (.*) \|$", troubles.page(), re.MULTILINE)
     said = [row for row in rows if row[0] not in ("what it says", "---")]
 
-    assert len(said) > 100
-    assert [message for message, next_step in said if not next_step] == []
+    assert len(said) > 150
+    assert [row for row in said if not all(cell.strip() for cell in row)] == []
 
 
-def test_an_error_is_read_with_its_places_left_open() -> None:
+def test_no_cause_is_told_of_an_error_that_there_is_not() -> None:
+    raised = {(kind, one.message) for kind, known in troubles.troubles().items() for one in known}
+    told = {(kind, message) for kind, known in troubles.causes().items() for message in known}
+
+    assert told - raised == set()
+
+
+def test_an_error_is_read_with_the_names_of_what_it_puts_in() -> None:
     page = troubles.page()
 
-    assert "| there is no warehouse at … | fill it first: ecw export, or ecw demo |" in page
+    assert "| there is no warehouse at ‹path› | nothing was loaded yet, or ECW_DATA" in page
     assert "## Exit code 4:" in page
-    assert "an export of … is under way that brings less" in page  # of a kind of its own
+    assert (
+        "an export of ‹connection id› is under way that brings less" in page
+    )  # of a kind of its own
+    assert "‹path› is no JWK Set: ‹name›" in page  # worded before it is raised

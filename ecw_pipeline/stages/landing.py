@@ -315,13 +315,12 @@ def require_as_received(lake: Lake, export: Export, file: ExportFile) -> None:
         BadDataError: the file is not what was received.
     """
     received = paths_of(lake, export, file).received
+    next_step = "restore it from a backup: tables are made from received files alone"
     if not received.exists():
-        wrong = f"{received} is gone"
-    elif sha256_of(received) != file.sha256:
-        wrong = f"{received} is no longer what was received (its SHA-256 differs)"
-    else:
-        return
-    raise BadDataError(wrong, "restore it from a backup: tables are made from received files alone")
+        raise BadDataError(f"{received} is gone", next_step)
+    if sha256_of(received) != file.sha256:
+        what = f"{received} is no longer what was received (its SHA-256 differs)"
+        raise BadDataError(what, next_step)
 
 
 def quarantine_lines(
