@@ -2,7 +2,6 @@
 
 import json
 import re
-import shlex
 from pathlib import Path
 
 import polars
@@ -44,20 +43,6 @@ def test_every_command_is_documented() -> None:
     commands = set(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
 
     assert [name for name in sorted(commands) if f"ecw {name}" not in PAGES] == []
-
-
-def _documented_commands() -> list[str]:
-    """What stands behind `ecw` in blocks and in the midst of sentences, without what is piped."""
-    in_blocks = re.findall(r"^(?:\w+=\S+ )*ecw ([^#>|\n]+)", PAGES, re.MULTILINE)
-    return sorted({words.strip(" …") for words in in_blocks + re.findall(r"`ecw ([^`]+)`", PAGES)})
-
-
-@pytest.mark.parametrize("words", _documented_commands())
-def test_every_documented_command_is_understood(words: str) -> None:
-    """Options are read before help is given: one that does not exist is an error."""
-    asked = CliRunner().invoke(app, [*shlex.split(words), "--help"])
-
-    assert asked.exit_code == 0, asked.output
 
 
 def test_the_marts_named_in_the_readme_exist() -> None:
