@@ -12,6 +12,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ecw_pipeline.errors import MachineError
+
 # Source: Dagster 1.13, table `asset_check_executions` of the event log's index.
 _LATEST = """
 SELECT evaluation_event FROM asset_check_executions
@@ -40,15 +42,22 @@ class FailingCheck:
 
 
 def failing_checks(storage: Path) -> list[FailingCheck]:
-    """Those in Dagster's storage folder; none where it keeps its records elsewhere."""
+    """Those in Dagster's storage folder; none where it keeps its records elsewhere.
+
+    Raises:
+        MachineError: the records cannot be read, as when Dagster is being upgraded.
+    """
     index = storage / "history" / "runs" / "index.db"
     if not index.exists():
         return []
     try:
         with closing(sqlite3.connect(f"{index.as_uri()}?mode=ro", uri=True)) as records:
             return [_check(event) for (event,) in records.execute(_LATEST)]
-    except sqlite3.Error:  # a status must not fail because Dagster is being upgraded
-        return []
+    except sqlite3.Error as error:
+        raise MachineError(
+            f"Dagster's records in {index} do not tell which checks fail: {error}",
+            "see the checks in its UI: ecw dev",
+        ) from error
 
 
 def _check(event: str) -> FailingCheck:

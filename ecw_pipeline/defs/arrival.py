@@ -12,7 +12,8 @@ ARRIVES = "exports_arrive"
 SPEC = dg.AssetCheckSpec(
     ARRIVES,
     asset=EXPORT_REQUEST,
-    description="Exports arrive, or are on their way: none is stuck, none failed again and again.",
+    description="Exports arrive, or are on their way: none is stuck, none failed again and again,"
+    " and none was missed for two days.",
 )
 
 

@@ -1,15 +1,13 @@
 """What assets are labelled with: tags, owners, where the dictionary tells of them, freshness."""
 
 from collections.abc import Iterable, Sequence
-from datetime import timedelta
 from pathlib import Path
 
 import dagster as dg
 
-from ecw_pipeline.stages.troubles import LATE_AFTER
+from ecw_pipeline.stages.troubles import LATE_AFTER, MISSED_AFTER
 
-# After two days without a load somebody has to look.
-FRESHNESS = dg.FreshnessPolicy.time_window(warn_window=LATE_AFTER, fail_window=timedelta(hours=50))
+FRESHNESS = dg.FreshnessPolicy.time_window(warn_window=LATE_AFTER, fail_window=MISSED_AFTER)
 DICTIONARY = Path(__file__).parents[2] / "docs" / "tables.html"
 
 

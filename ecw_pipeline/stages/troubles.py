@@ -13,8 +13,9 @@ MOST_EXPORTS_IN_A_ROW = 3
 PAUSE_BEFORE_NEXT = timedelta(minutes=15)
 # Longer than that without progress is told of, long before the deadline ends an export.
 STUCK_AFTER = timedelta(hours=1)
-# A load a day is what the schedule brings.
+# A load a day is what the schedule brings; after two days without one somebody has to look.
 LATE_AFTER = timedelta(hours=26)
+MISSED_AFTER = timedelta(hours=50)
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,21 @@ def troubles(lake: Lake) -> list[Trouble]:
                 since = format_instant(_moved_at(export))
                 words = f"{name}: export {export.export_id} has made no progress since {since}"
                 found.append(Trouble(words, is_final=False))
+        if not failed and (missed := _missed(lake, name)):
+            found.append(missed)
     return found
+
+
+def _missed(lake: Lake, connection_id: str) -> Trouble | None:
+    """That nobody asks any more: the schedule was switched off, or its daemon is not running."""
+    exports = [one for one in lake.ledger.exports(connection_id) if not one.is_partial]
+    arrived = [one.completed_at for one in exports if one.has_arrived and one.completed_at]
+    is_asked = any(one.is_open for one in exports)
+    if is_asked or not arrived or lake.clock.now() - max(arrived) <= MISSED_AFTER:
+        return None
+    words = f"{connection_id}: nothing was asked for since {max(arrived):%Y-%m-%d %H:%MZ}"
+    next_step = "switch on the schedule daily_sync, or run ecw export"
+    return Trouble(f"{words}; {next_step}", is_final=True)
 
 
 def _moved_at(export: Export) -> datetime:

@@ -72,9 +72,16 @@ def test_without_dagsters_records_nothing_is_said_of_checks(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("content", [b"", b"not a database at all"])
-def test_records_that_cannot_be_read_are_no_reason_to_fail(tmp_path: Path, content: bytes) -> None:
-    index = tmp_path / "history" / "runs" / "index.db"
+def test_records_that_cannot_be_read_are_a_problem_and_no_reason_to_fail(
+    place: Place, content: bytes
+) -> None:
+    index = place.data / "dagster" / "history" / "runs" / "index.db"
     index.parent.mkdir(parents=True)
     index.write_bytes(content)
 
-    assert failing_checks(tmp_path) == []
+    told = place.run("status")
+    (problem,) = json.loads(place.run("status", "--json").stdout)["problems"]
+
+    assert told.exit_code == 0
+    assert f"problem {problem}" in told.stdout
+    assert problem.startswith(f"Dagster's records in {index} do not tell which checks fail: ")

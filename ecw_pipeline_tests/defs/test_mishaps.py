@@ -173,3 +173,20 @@ def test_what_is_wrong_is_told_once_not_at_every_tick(slow: Unattended) -> None:
     slow.practice.clock.advance(1.1 * HOUR)
 
     assert [len(slow.tick().asset_events) for _ in range(3)] == [1, 0, 0]
+
+
+def test_that_nobody_asks_for_two_days_is_an_error_until_somebody_does(one: Unattended) -> None:
+    one.run("incremental_sync", DAY)
+    one.practice.clock.advance(49.9 * HOUR)
+    assert one.tick().asset_events == []
+    one.practice.clock.advance(0.2 * HOUR)
+    one.tick()
+    missed = _check(one)
+    one.run("request_exports", NEXT_DAY)
+    one.tick()
+
+    assert (missed.passed, missed.severity) == (False, dg.AssetCheckSeverity.ERROR)
+    assert "nothing was asked for since 2024-01-01 12:00Z" in str(
+        missed.metadata["trouble 1"].value
+    )
+    assert _check(one).passed
