@@ -40,11 +40,9 @@ def run(
             attached = fetch_attachments(lake, errors, step, retry=retry)
         for name, counts in attached.states.items():
             words = ", ".join(f"{count} {state}" for state, count in counts.items())
-            console.print(f"{name}: {words}", highlight=False, soft_wrap=True)
+            console.print(f"{name}: {words}")
         console.print(
             f"{attached.fetched} of {attached.settled} brought now: {lake.folder.attachments}",
-            highlight=False,
-            soft_wrap=True,
         )
     if errors:
         raise errors[0]

@@ -67,12 +67,12 @@ def run(
         _sync_twice(lake, running, population)
     _answer(lake)
     seconds = time.monotonic() - started
-    console.print(f"\ndone in {seconds:.0f} s", highlight=False)
+    console.print(f"\ndone in {seconds:.0f} s")
     command = shlex.quote(sys.argv[0])
-    console.print(f'your own question:  {command} sql "select …"', soft_wrap=True)
-    console.print(f"the warehouse:      {lake.folder.warehouse} (read-only)", soft_wrap=True)
-    console.print(f"a page of plots:    {lake.folder.report}", soft_wrap=True)
-    console.print("the Dagster UI:     make dev, then http://127.0.0.1:3000", highlight=False)
+    console.print(f'your own question:  {command} sql "select …"')
+    console.print(f"the warehouse:      {lake.folder.warehouse} (read-only)")
+    console.print(f"a page of plots:    {lake.folder.report}")
+    console.print("the Dagster UI:     make dev, then http://127.0.0.1:3000")
 
 
 def _open_lake() -> "Lake":
@@ -123,7 +123,7 @@ def _sync_twice(lake: "Lake", running: "RunningSandbox", population: "Population
     changes = let_days_pass(running, DAYS_THAT_PASS)
     remember(lake.folder, replace(population, days_passed=DAYS_THAT_PASS))
     words = ", ".join(f"{sum(counts.values())} {kind}" for kind, counts in changes.items())
-    console.print(f"{DAYS_THAT_PASS} days pass: {words} resources", highlight=False)
+    console.print(f"{DAYS_THAT_PASS} days pass: {words} resources")
     run_job("incremental_sync", str(today), lake, "incremental sync")
 
 

@@ -45,7 +45,7 @@ def run(
             _open_sandbox_beside(stack, settings, sandbox_port)
         prepare_dagster_home(settings)
         say_own_views(Lake.from_environment())
-        console.print(f"Dagster UI: http://127.0.0.1:{port}   (Ctrl-C stops it)", highlight=False)
+        console.print(f"Dagster UI: http://127.0.0.1:{port}   (Ctrl-C stops it)")
         _run_dagster(port)
 
 

@@ -52,13 +52,9 @@ def _show(finding: "Finding") -> None:
 
     style = _STYLES[finding.status]
     words = f"{finding.connection_id}  {finding.link}: {finding.said}"
-    console.print(
-        f"[{style}]{finding.status:7}[/{style}]  {escape(words)}", highlight=False, soft_wrap=True
-    )
+    console.print(f"[{style}]{finding.status:7}[/{style}]  {escape(words)}")
     if finding.next_step:
-        console.print(
-            f"         next: {escape(finding.next_step)}", highlight=False, soft_wrap=True
-        )
+        console.print(f"         next: {escape(finding.next_step)}")
 
 
 def _show_support(settings: "ConnectionSettings") -> None:
@@ -66,4 +62,4 @@ def _show_support(settings: "ConnectionSettings") -> None:
     from ecw_pipeline.fhir_client.providers import PROVIDERS
 
     if support := PROVIDERS[settings.provider].support:
-        console.print(f"the provider's help: {support}", highlight=False, soft_wrap=True)
+        console.print(f"the provider's help: {support}")

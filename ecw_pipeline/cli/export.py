@@ -88,8 +88,6 @@ def _say(asked: list["Export"]) -> None:
         console.print(
             f"export {words['export_id']} of {words['connection_id']}: {words['state']},"
             f" changes since {words['since']}",
-            highlight=False,
-            soft_wrap=True,
         )
 
 
@@ -102,13 +100,9 @@ def _bring_home(lake: "Lake", export_ids: list[str]) -> None:
     console.print(
         f"{synced.resources_changed} resources new or changed,"
         f" {synced.resources_deleted} deleted: {lake.folder.warehouse}",
-        highlight=False,
-        soft_wrap=True,
     )
     if synced.lines_quarantined or synced.lines_missing:
         console.print(
             f"look at ops.quarantine and ops.load: {synced.lines_quarantined} lines were refused,"
             f" {synced.lines_missing} fewer came than the server announced",
-            highlight=False,
-            soft_wrap=True,
         )

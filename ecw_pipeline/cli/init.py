@@ -33,11 +33,11 @@ def run(
 
     answers = _asked()
     write_settings(FILE, answers)
-    console.print(f"wrote {', '.join(answers)} to {FILE.absolute()} (0600)", soft_wrap=True)
+    console.print(f"wrote {', '.join(answers)} to {FILE.absolute()} (0600)")
     if check:
         doctor.run()
     else:
-        console.print("next: ecw doctor, then ecw export", highlight=False)
+        console.print("next: ecw doctor, then ecw export")
 
 
 def _asked() -> dict[str, str]:

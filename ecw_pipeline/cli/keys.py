@@ -34,8 +34,6 @@ def new(
     console.print(
         f"{file}: {algorithm}, kid {key_id(made)}\n"
         f"set ECW_PRIVATE_KEY_FILE to it, and publish: ecw keys jwks {file}",
-        highlight=False,
-        soft_wrap=True,
     )
 
 

@@ -41,4 +41,4 @@ def run(
     if not token.refresh_token:
         seconds = token.expires_at - lake.clock.now().timestamp()
         said.append(f"the server gave no refresh token: this lasts {seconds:.0f} s")
-    console.print("\n".join(said), highlight=False, markup=False, soft_wrap=True)
+    console.print("\n".join(said), markup=False)

@@ -35,7 +35,7 @@ def run(
         else:
             rebuild(lake, errors, step)
     name = f"core.{table} and history.{table}" if table else "everything"
-    console.print(f"{name} made anew: {lake.folder.warehouse}", highlight=False, soft_wrap=True)
+    console.print(f"{name} made anew: {lake.folder.warehouse}")
     if errors:
         raise errors[0]
     require_up_to_date(stale_tables(lake), said)

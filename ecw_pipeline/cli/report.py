@@ -31,6 +31,4 @@ def run(
     drawn = write_report(folder.warehouse, target, SystemClock().now())
     console.print(
         f"{target}: {len(drawn)} of {len(PLOTS)} plots have numbers",
-        highlight=False,
-        soft_wrap=True,
     )

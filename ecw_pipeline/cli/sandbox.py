@@ -64,7 +64,7 @@ def run(
     config = SandboxConfig(host=host, port=port, patients=patients, seed=seed, data=data, jwks=keys)
 
     def ready(running: RunningSandbox) -> None:
-        console.print(f"sandbox ready: {running.base_url}", highlight=False, soft_wrap=True)
+        console.print(f"sandbox ready: {running.base_url}")
         key = ", or the private key" if jwks else ""
         console.print(f"client id {config.client_id}, client secret {config.client_secret}{key}")
 

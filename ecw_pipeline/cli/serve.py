@@ -33,7 +33,7 @@ def run(
     lake.connections()  # a wrong setting is told before anybody calls
 
     def ready(url: str) -> None:
-        console.print(f"API ready: {url}", highlight=False, soft_wrap=True)
-        console.print(f"described in {url}{OPENAPI_URL}", highlight=False, soft_wrap=True)
+        console.print(f"API ready: {url}")
+        console.print(f"described in {url}{OPENAPI_URL}")
 
     serve(lake, ApiConfig(host=host, port=port, lands=land), ready)

@@ -32,8 +32,7 @@ def run(
     state: dict[str, Any] = {
         "connections": _connections(lake),
         "budget": _budget(lake),
-        "problems": _problems(lake),
-        "failing_checks": _failing_checks(lake),
+        **_problems(lake),
         "missing_types": _missing_types(lake),
         "exports": _exports(lake),
         **_published(lake, with_tables=as_json),
@@ -49,20 +48,20 @@ def _print(lake: "Lake", state: dict[str, Any]) -> None:
 
     from ecw_pipeline.cli.terminal import console, show_rows
 
-    console.print(f"data: {lake.folder.root}", highlight=False, soft_wrap=True)
+    console.print(f"data: {lake.folder.root}")
     known = {one.connection_id for one in lake.settings.connections()}
     for connection_id in state["connections"]:
         is_set = connection_id in known
         unknown = "not configured fully: ecw doctor" if is_set else "no longer in the settings"
         words = state["budget"].get(connection_id, unknown)
-        console.print(f"connection {connection_id}: {words}", highlight=False, soft_wrap=True)
+        console.print(f"connection {connection_id}: {words}")
     for words in state["problems"]:
-        console.print(f"[red]problem[/red] {escape(words)}", highlight=False, soft_wrap=True)
+        console.print(f"[red]problem[/red] {escape(words)}")
     for check in state["failing_checks"]:
         words = "[red]check fails[/red]" if check["severity"] == "ERROR" else "check warns"
-        console.print(f"{words} {escape(check['in_words'])}", highlight=False, soft_wrap=True)
+        console.print(f"{words} {escape(check['in_words'])}")
     for connection_id, words in state["missing_types"].items():
-        console.print(f"{connection_id}: {words}", highlight=False, soft_wrap=True)
+        console.print(f"{connection_id}: {words}")
     several = len(state["connections"]) > 1
     exports = [_export_in_short(one, several=several) for one in state["exports"]]
     _show("Newest exports", exports, show_rows)
@@ -118,20 +117,21 @@ def _budget(lake: "Lake") -> dict[str, str]:
     return found
 
 
-def _problems(lake: "Lake") -> list[str]:
-    """What keeps exports from arriving."""
-    from ecw_pipeline.stages.troubles import troubles
-
-    return [one.words for one in troubles(lake)] if lake.folder.ledger.exists() else []
-
-
-def _failing_checks(lake: "Lake") -> list[dict[str, str]]:
+def _problems(lake: "Lake") -> dict[str, Any]:
+    """What keeps exports from arriving, and the checks that fail, or why these cannot be told."""
     from dataclasses import asdict
 
     from ecw_pipeline.cli.failing_checks import failing_checks
+    from ecw_pipeline.errors import MachineError
+    from ecw_pipeline.stages.troubles import troubles
 
-    found = failing_checks(lake.folder.dagster)
-    return [asdict(one) | {"in_words": one.in_words} for one in found]
+    problems = [one.words for one in troubles(lake)] if lake.folder.ledger.exists() else []
+    try:
+        failing = failing_checks(lake.folder.dagster)
+    except MachineError as error:
+        return {"problems": [*problems, str(error)], "failing_checks": []}
+    told = [asdict(one) | {"in_words": one.in_words} for one in failing]
+    return {"problems": problems, "failing_checks": told}
 
 
 def _published(lake: "Lake", *, with_tables: bool) -> dict[str, Any]:

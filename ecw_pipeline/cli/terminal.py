@@ -10,6 +10,7 @@ from itertools import chain
 from typing import Any
 
 import msgspec
+import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import (
@@ -25,8 +26,10 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-console = Console()
+console = Console(highlight=False, soft_wrap=True)
 
+# Wider than any table, so that no line of a pipe is folded.
+_ENDLESS = 100_000
 _ENCODER = msgspec.json.Encoder(enc_hook=str, decimal_format="number")
 
 Rows = Sequence[Sequence[Any]]
@@ -34,16 +37,26 @@ Step = Callable[[str, int, int], None]
 
 
 def show_rows(columns: Sequence[str], rows: Rows, title: str = "") -> None:
-    """Print rows as a table."""
+    """Print rows as a table: boxes on a terminal, columns of plain text elsewhere."""
     if title:
-        console.print(f"[bold]{escape(title)}[/bold]", highlight=False)
-    table = Table(header_style="bold")
+        console.print(f"[bold]{escape(title)}[/bold]")
+    if console.is_terminal:
+        console.print(_fill(Table(header_style="bold"), columns, rows), soft_wrap=False)
+        return
+    aligned = Console(file=io.StringIO(), width=_ENDLESS)
+    with aligned.capture() as captured:
+        aligned.print(_fill(Table(box=None, pad_edge=False), columns, rows))
+    for line in captured.get().splitlines():
+        typer.echo(line.rstrip())
+
+
+def _fill(table: Table, columns: Sequence[str], rows: Rows) -> Table:
     for index, name in enumerate(columns):
         is_number = any(isinstance(row[index], int | float) for row in rows)
         table.add_column(escape(name), justify="right" if is_number else "left", overflow="fold")
     for row in rows:
         table.add_row(*(escape(_text(value)) for value in row))
-    console.print(table)
+    return table
 
 
 def csv_lines(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[str]:
@@ -140,6 +153,6 @@ def _plain_progress(title: str) -> Step:
         half = 2 * done // max(total, 1)
         if said.get(name) != half:
             said[name] = half
-            console.print(f"{title}: {name} {done}/{total}", highlight=False)
+            console.print(f"{title}: {name} {done}/{total}")
 
     return step

@@ -32,4 +32,4 @@ def run(
         written = unload(folder.warehouse, parquet.absolute(), table or (), step)
     rows = sum(one.rows for one in written)
     words = f"{len(written)} tables, {rows:,} rows: {parquet / CONTENTS}"
-    console.print(words, highlight=False, soft_wrap=True)
+    console.print(words)

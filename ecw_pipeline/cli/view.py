@@ -149,4 +149,4 @@ def _say(text: str) -> None:
     """Lines for a person are broken between words; for a program they stay whole."""
     from ecw_pipeline.cli.terminal import console
 
-    console.print(text, markup=False, highlight=False, soft_wrap=not console.is_terminal)
+    console.print(text, markup=False)

@@ -118,7 +118,8 @@ def _show_table(view: "CompiledView", ran: "ViewRun", parquet: Path) -> None:
     from ecw_pipeline.stages.view_runs import rows_of
 
     names = [column.name for column in view.columns]
-    is_wide = sum(len(name) + _BORDER_CHARACTERS for name in names) > console.width
+    width = sum(len(name) + _BORDER_CHARACTERS for name in names)
+    is_wide = console.is_terminal and width > console.width
     shown = list(islice(rows_of(parquet), WIDE_TABLE_ROWS if is_wide else TABLE_ROWS))
     rows = [[_shortened(value) for value in row] for row in shown]
     if is_wide:

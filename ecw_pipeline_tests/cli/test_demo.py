@@ -22,6 +22,7 @@ from ecw_pipeline.sandbox.config import SandboxConfig
 from ecw_pipeline_tests.browser import needs_chromium, open_browser
 from ecw_pipeline_tests.cli.command import Finished, Place, processes_of_session
 
+ON_A_TERMINAL = {"TTY_COMPATIBLE": "1", "TERM": "dumb", "COLUMNS": "80"}
 COUNT_PATIENTS = "SELECT count(*) AS patients FROM core.patient"
 
 
@@ -52,9 +53,9 @@ def test_the_demo_shows_each_sync_to_its_end(demo: Finished, title: str) -> None
 
 @pytest.mark.parametrize("question", QUESTIONS)
 def test_the_demo_answers_each_question_with_rows(demo: Finished, question: str) -> None:
-    answer = demo.stdout.partition(question)[2].split("└")[0]
+    answer = demo.stdout.partition(question)[2].split("\n\n")[0]
 
-    assert answer.count("│") > 0
+    assert len(answer.splitlines()) > 2
 
 
 def test_the_demo_leaves_no_process_and_no_temporary_file(
@@ -87,7 +88,10 @@ def test_what_is_written_is_readable_by_its_owner_only(demo: Finished, demo_plac
 
 
 def test_rows_come_as_a_table(demo: Finished, demo_place: Place) -> None:
-    assert "┃ patients ┃" in demo_place.run("sql", COUNT_PATIENTS).stdout
+    header, row = demo_place.run("sql", COUNT_PATIENTS).stdout.splitlines()
+
+    assert header == "patients"
+    assert int(row) >= 5
 
 
 def test_rows_come_as_csv(demo: Finished, demo_place: Place) -> None:
@@ -126,8 +130,14 @@ def test_status_shows_exports_and_tables(demo: Finished, demo_place: Place) -> N
 
     assert "Newest exports" in shown
     assert "connection sandbox-demo: no longer in the settings" in shown
-    assert re.search(r"│ Patient +│ +\d+ │ \d{4}-\d\d-\d\d \d\d:\d\dZ │ +0 │", shown)
-    assert max(map(len, shown.splitlines()[1:])) <= 80
+    assert re.search(r"^sandbox-demo  Patient +\d+  \d{4}-\d\d-\d\d \d\d:\d\dZ +0$", shown, re.M)
+
+
+def test_status_fits_a_terminal(demo: Finished, demo_place: Place) -> None:
+    _, *shown = demo_place.run("status", settings=ON_A_TERMINAL).stdout.splitlines()
+
+    assert [line for line in shown if line.startswith("│ sandbox-demo │ Patient ")]
+    assert max(map(len, shown)) <= 80
 
 
 def test_status_tells_scripts_of_two_loaded_exports(demo: Finished, demo_place: Place) -> None:

@@ -37,3 +37,22 @@ def test_where_output_is_piped_lines_are_few(monkeypatch: pytest.MonkeyPatch) ->
 
     assert 2 <= len(shown.getvalue().splitlines()) <= 3
     assert "\x1b" not in shown.getvalue()
+
+
+@pytest.mark.parametrize("of_a_terminal", [True, False])
+def test_rows_are_boxes_on_a_terminal_and_plain_text_elsewhere(
+    of_a_terminal: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = Console(force_terminal=of_a_terminal, width=20, color_system=None)
+    monkeypatch.setattr(terminal, "console", asked)
+    terminal.show_rows(("patient", "age"), [("[a] name of some length", 7), (None, 81)])
+    shown = capsys.readouterr().out.splitlines()
+
+    plain = [
+        "patient                  age",
+        "[a] name of some length    7",
+        "–                         81",
+    ]
+    assert (shown == plain) is not of_a_terminal
+    assert any("│" in line for line in shown) is of_a_terminal
+    assert max(map(len, shown)) <= (20 if of_a_terminal else len(plain[0]))

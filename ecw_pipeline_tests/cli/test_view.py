@@ -309,8 +309,7 @@ def test_rows_come_as_a_table_by_default(ecw: Ecw, tmp_path: Path) -> None:
     view = view_file(tmp_path, view_of("Observation", id="id", all_codes="code.coding.code.join()"))
     ended = ecw("run", view, lines_file(tmp_path, HEIGHT))
 
-    assert "│ height │ 8302-2a,b │" in ended.stdout
-    assert ended.stdout.endswith("\n1 rows\n")
+    assert ended.stdout.splitlines() == ["id      all_codes", "height  8302-2a,b", "1 rows"]
 
 
 def test_a_table_ends_with_what_it_does_not_show(ecw: Ecw, tmp_path: Path) -> None:
@@ -319,12 +318,16 @@ def test_a_table_ends_with_what_it_does_not_show(ecw: Ecw, tmp_path: Path) -> No
         "run", view_file(tmp_path, view_of("Patient", id="id")), lines_file(tmp_path, *many)
     )
 
-    assert f"│ p{TABLE_ROWS - 1} " in ended.stdout
-    assert f"│ p{TABLE_ROWS} " not in ended.stdout
+    assert f"p{TABLE_ROWS - 1}" in ended.stdout.splitlines()
+    assert f"p{TABLE_ROWS}" not in ended.stdout.splitlines()
     assert ended.stdout.splitlines()[-1].startswith(f"{TABLE_ROWS + 2} rows, 2 more not shown: ")
 
 
-def test_a_table_too_wide_for_the_terminal_stands_upright(ecw: Ecw, tmp_path: Path) -> None:
+def test_a_table_too_wide_for_the_terminal_stands_upright(
+    ecw: Ecw, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    monkeypatch.setenv("TERM", "dumb")
     wide = view_of("Patient", **{f"a_long_name_{n}": "id" for n in range(10)})
     ended = ecw("run", view_file(tmp_path, wide), lines_file(tmp_path, PATIENT))
 
