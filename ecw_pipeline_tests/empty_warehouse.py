@@ -23,7 +23,7 @@ def empty_warehouse(path: Path) -> None:
         write_code_lists(connection, [astuple(code) for code in code_lists(None)])
         attachments.define_view(connection)
         for mart in built_in_marts().values():
-            build_mart(connection, mart.name, mart.question, mart.sql)
+            build_mart(connection, mart.name, mart.question, mart.sql, mart.meanings)
 
 
 @cache

@@ -38,6 +38,14 @@ def test_every_column_of_the_warehouse_is_described() -> None:
     assert [c.name for one in ENTRIES for c in one.columns if not c.comment] == []
 
 
+def test_no_mart_tells_of_a_column_that_it_has_not() -> None:
+    columns = {one.name: {c.name for c in one.columns} for one in ENTRIES}
+    everywhere = {"connection_id", "patient_id"}
+
+    for name, mart in built_in_marts().items():
+        assert mart.meanings.keys() - everywhere <= columns[name]
+
+
 def test_what_is_referred_to_is_there() -> None:
     names = {one.name for one in ENTRIES}
     targets = {(one.name, c.name): c.refers_to for one in ENTRIES for c in one.columns}
@@ -45,6 +53,7 @@ def test_what_is_referred_to_is_there() -> None:
     assert {name for name in targets.values() if name} <= names
     assert targets["observation", "patient_id"] == "patient"
     assert targets["observation_component", "observation_id"] == "observation"
+    assert targets["hba1c_latest_per_patient", "observation_id"] == "observation"
     assert {name for one in ENTRIES for name in one.reads} <= names
 
 

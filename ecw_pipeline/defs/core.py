@@ -7,12 +7,11 @@ import dagster as dg
 from ecw_pipeline.defs.core_checks import check_specs, judge
 from ecw_pipeline.defs.failures import spoken_failures
 from ecw_pipeline.defs.figures import seconds_since
-from ecw_pipeline.defs.flat import described
 from ecw_pipeline.defs.labels import FRESHNESS, dictionary, tags_of
 from ecw_pipeline.defs.partitions import ONE_RUN
 from ecw_pipeline.defs.raw import OTHER_TYPES
 from ecw_pipeline.defs.resources import LakeResource, WarehouseResource
-from ecw_pipeline.sql_on_fhir.lineage import elements_of
+from ecw_pipeline.defs.table_specs import SCHEMA, columns_of_table, described
 from ecw_pipeline.stages.loading import Loaded, load_exports
 from ecw_pipeline.stages.tables import Table, why_uncompilable
 from ecw_pipeline.warehouse.inspection import TableFacts, table_facts
@@ -51,7 +50,7 @@ def core_assets(tables: Sequence[Table]) -> dg.AssetsDefinition:
 
 def _spec(table: Table) -> dg.AssetSpec:
     reason = why_uncompilable(table)
-    known = {"view_fails": reason} if reason else {"dagster/column_schema": _schema(table)}
+    known = {"view_fails": reason} if reason else {SCHEMA: columns_of_table(table)}
     return dg.AssetSpec(
         key=["core", table.name],
         deps=[dg.AssetKey(["flat", table.name]), OTHER_TYPES],
@@ -62,22 +61,6 @@ def _spec(table: Table) -> dg.AssetSpec:
         freshness_policy=FRESHNESS,
         metadata={"view_definition": table.origin, **dictionary(f"core.{table.name}"), **known},
     )
-
-
-def _schema(table: Table) -> dg.TableSchema:
-    """The columns, each with the elements it is from: Dagster's open UI draws no column lineage."""
-    origins = elements_of(table.compiled.plan)
-    columns = table.in_warehouse.columns
-    return dg.TableSchema(
-        columns=[
-            dg.TableColumn(c.name, c.sql_type, _from(c.comment, origins.get(c.name, ())))
-            for c in columns
-        ]
-    )
-
-
-def _from(comment: str, elements: Sequence[str]) -> str:
-    return f"{comment} ← {', '.join(elements)}" if elements else comment
 
 
 def _result(

@@ -9,6 +9,7 @@ from ecw_pipeline.defs.figures import seconds_since
 from ecw_pipeline.defs.labels import tags_of
 from ecw_pipeline.defs.partitions import DAYS, ONE_RUN, exports_of_run
 from ecw_pipeline.defs.resources import LakeResource
+from ecw_pipeline.defs.table_specs import SCHEMA, columns_of_table, described
 from ecw_pipeline.errors import UnsupportedViewError
 from ecw_pipeline.fhir.resource_types import snake_case
 from ecw_pipeline.ledger_rows import Export
@@ -87,6 +88,7 @@ def _check_of(table: Table) -> dg.AssetCheckSpec:
 
 
 def _spec(table: Table) -> dg.AssetSpec:
+    known = {} if why_uncompilable(table) else {SCHEMA: columns_of_table(table)}
     return dg.AssetSpec(
         key=["flat", table.name],
         deps=[dg.AssetKey(["raw", table.resource_type])] if table.resource_type else [],
@@ -95,13 +97,5 @@ def _spec(table: Table) -> dg.AssetSpec:
         group_name="flat",
         kinds={"parquet"},
         tags=tags_of(table.resource_type),
-        metadata={"view_definition": table.origin},
+        metadata={"view_definition": table.origin, **known},
     )
-
-
-def described(table: Table) -> str:
-    """What a table is; of a user's own, also where it is from and why it fails, if it does."""
-    if table.own is None:
-        return table.description
-    parts = (table.description, f"From {table.origin}.", why_uncompilable(table))
-    return "\n\n".join(part for part in parts if part)

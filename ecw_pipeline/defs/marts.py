@@ -1,18 +1,19 @@
 """Assets of the marts: each one SQL file over `core`."""
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime
 
 import dagster as dg
+import duckdb
 
 from ecw_pipeline.defs.failures import first_error, spoken_failures
 from ecw_pipeline.defs.labels import FRESHNESS, dictionary
 from ecw_pipeline.defs.partitions import ONE_RUN
 from ecw_pipeline.defs.resources import LakeResource, WarehouseResource
+from ecw_pipeline.defs.table_specs import SCHEMA, columns_of_mart
 from ecw_pipeline.errors import EcwError
 from ecw_pipeline.marts.catalog import Mart
 from ecw_pipeline.stages.loading import build_marts
-from ecw_pipeline.warehouse.mart_runner import complete_up_to
+from ecw_pipeline.warehouse.mart_runner import complete_up_to, mart_columns
 
 
 def mart_assets(marts: Mapping[str, Mart], table_names: frozenset[str]) -> dg.AssetsDefinition:
@@ -33,11 +34,10 @@ def mart_assets(marts: Mapping[str, Mart], table_names: frozenset[str]) -> dg.As
         with spoken_failures(context):
             rows = build_marts(lake.open(), [marts[name] for name in chosen], errors)
         with warehouse.read() as connection:
-            ages = {name: complete_up_to(connection, name) for name in rows}
+            known = {name: _metadata(connection, name) for name in rows}
         for name, count in rows.items():
             yield dg.MaterializeResult(
-                asset_key=["marts", name],
-                metadata={"dagster/row_count": count, **_completeness(ages[name])},
+                asset_key=["marts", name], metadata={"dagster/row_count": count, **known[name]}
             )
         with spoken_failures(context):
             first_error(errors)
@@ -45,11 +45,13 @@ def mart_assets(marts: Mapping[str, Mart], table_names: frozenset[str]) -> dg.As
     return build
 
 
-def _completeness(instant: datetime | None) -> dict[str, dg.TimestampMetadataValue]:
-    """Empty for a mart that reads no resources."""
-    if instant is None:
-        return {}
-    return {"complete_up_to": dg.MetadataValue.timestamp(instant)}
+def _metadata(connection: duckdb.DuckDBPyConnection, name: str) -> dict[str, dg.MetadataValue]:
+    """The columns, and up to when all that was read is loaded, if the mart reads resources."""
+    columns = columns_of_mart(mart_columns(connection, name))
+    metadata: dict[str, dg.MetadataValue] = {SCHEMA: dg.MetadataValue.table_schema(columns)}
+    if instant := complete_up_to(connection, name):
+        metadata["complete_up_to"] = dg.MetadataValue.timestamp(instant)
+    return metadata
 
 
 def _spec(mart: Mart, table_names: frozenset[str]) -> dg.AssetSpec:

@@ -1,9 +1,11 @@
 """What the dictionary says: every table with its columns and keys, and how tables hang together."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from itertools import groupby
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from ecw_pipeline.dictionary.left_out import in_groups, left_out
@@ -12,6 +14,8 @@ from ecw_pipeline.marts.catalog import Mart
 from ecw_pipeline.stages.tables import Table
 from ecw_pipeline.view_definitions.catalog import ATTACHMENT
 from ecw_pipeline.warehouse import attachments
+from ecw_pipeline.warehouse.database import working_warehouse
+from ecw_pipeline.warehouse.mart_runner import build_mart, mart_columns, write_code_lists
 
 # eClinicalWorks offers these too; they hold nothing that a table of rows would tell. What a Binary
 # holds is a file, named in core.attachment.
@@ -63,7 +67,7 @@ def entries(tables: Mapping[str, Table], marts: Mapping[str, Mart]) -> list[Entr
         if kind in main_tables
     }
     described = [replace(one, left_out=unread.get(one.name, ())) for one in described]
-    return [*described, _of_attachments()] + [_of_mart(mart) for mart in marts.values()]
+    return [*described, _of_attachments(), *_of_marts(tables, marts, main_tables.values())]
 
 
 def _of_table(table: Table, main_tables: Mapping[str, str]) -> Entry:
@@ -101,10 +105,37 @@ def _target(name: str, path: str, table: Table, main_tables: Mapping[str, str]) 
     return main_tables.get(found[1], "") if found else ""
 
 
-def _of_mart(mart: Mart) -> Entry:
-    header = [line[2:].strip() for line in mart.sql.splitlines() if line.startswith("--")]
-    about = " ".join(header[1:])
-    return Entry("marts", mart.name, mart.question, about, reads=tuple(sorted(mart.core_tables)))
+def _of_marts(
+    tables: Mapping[str, Table], marts: Mapping[str, Mart], main_tables: Collection[str]
+) -> Iterator[Entry]:
+    """The marts; what type a column is of, only their queries tell, asked of empty tables."""
+    with (
+        TemporaryDirectory() as folder,
+        working_warehouse(Path(folder) / "empty.duckdb") as connection,
+    ):
+        for table in tables.values():
+            for statement in table.in_warehouse.bare_ddl():
+                connection.execute(statement)
+        write_code_lists(connection, [("", "", "", "")])
+        for mart in marts.values():
+            build_mart(connection, mart.name, mart.question, mart.sql, mart.meanings)
+            columns = (
+                Column(c.name, c.sql_type, c.comment, refers_to=_named(c.name, main_tables))
+                for c in mart_columns(connection, mart.name)
+            )
+            yield _of_mart(mart, tuple(columns))
+
+
+def _of_mart(mart: Mart, columns: tuple[Column, ...]) -> Entry:
+    reads = tuple(sorted(mart.core_tables))
+    about = mart.caveats
+    return Entry("marts", mart.name, mart.question, about, columns=columns, reads=reads)
+
+
+def _named(column: str, main_tables: Collection[str]) -> str:
+    """The main table whose ids a column of a mart is named after."""
+    name = column.removesuffix("_id")
+    return name if name != column and name in main_tables else ""
 
 
 def as_data(found: Iterable[Entry]) -> list[dict[str, Any]]:

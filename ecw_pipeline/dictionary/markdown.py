@@ -51,16 +51,23 @@ def _section(one: Entry) -> str:
         lines += [f"Of `{one.resource}`. Key: {', '.join(f'`{name}`' for name in one.key)}.", ""]
     if one.reads:
         lines += [f"Reads {', '.join(f'`core.{name}`' for name in one.reads)}.", ""]
-    if told := [column for column in one.columns if column.name not in EVERYWHERE]:
+    if one.schema == "marts":
+        lines += ["| column | type | meaning |", "| --- | --- | --- |"]
+        lines += [*map(_meaning, one.columns), ""]
+    elif told := [column for column in one.columns if column.name not in EVERYWHERE]:
         lines += ["| column | type | meaning | FHIRPath |", "| --- | --- | --- | --- |"]
-        lines += [*map(_row, told), ""]
+        lines += [*map(_meaning_and_path, told), ""]
     return "\n".join(lines)
 
 
-def _row(column: Column) -> str:
-    refers = f" → `core.{column.refers_to}`" if column.refers_to else ""
+def _meaning_and_path(column: Column) -> str:
     path = f"`{_cell(column.path)}`" if column.path else ""
-    return f"| `{column.name}` | {column.type} | {_cell(column.comment)}{refers} | {path} |"
+    return f"{_meaning(column)} {path} |"
+
+
+def _meaning(column: Column) -> str:
+    refers = f" → `core.{column.refers_to}`" if column.refers_to else ""
+    return f"| `{column.name}` | {column.type} | {_cell(column.comment)}{refers} |"
 
 
 def _cell(text: str) -> str:

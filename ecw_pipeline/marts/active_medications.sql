@@ -4,6 +4,14 @@
 -- something be not taken. The medication's name and code are the prescription's own, else those
 -- of the Medication that it refers to. Whether the patient really takes it, no prescription
 -- tells; one that nobody ended stays active: prescribed_at says since when.
+-- Columns:
+--   medication_request_id: The prescription
+--   rxnorm_code: RxNorm code of the medication
+--   medication: The medication in words
+--   dosage: How it is to be taken, in the prescriber's words; several instructions joined by '; '
+--   prescribed_at: When it was prescribed (UTC)
+--   prescriber: Who prescribed it, by name
+--   is_reported: Whether the prescription is told by somebody else than its prescriber
 SELECT
     r.connection_id,
     r.medication_request_id,

@@ -5,6 +5,17 @@
 -- lists what was seen, severest is the worst severity of any reaction. A record that says there is
 -- no known allergy (SNOMED CT 716186003, 409137002 and others that begin so) is a row like any
 -- other, with is_none_known.
+-- Columns:
+--   allergy_intolerance_id: The record
+--   code: Preferred code of what the patient reacts to
+--   substance: What the patient reacts to, in words
+--   is_none_known: Whether the record says that there is no known allergy
+--   type: allergy or intolerance
+--   categories: food, medication, environment or biologic, joined by commas
+--   criticality: How dangerous a reaction may be: low, high or unable-to-assess
+--   reactions: What was seen in reactions so far, in words, joined by commas
+--   severest: Worst severity of any reaction: mild, moderate or severe
+--   since: Onset, else when it was recorded (UTC)
 WITH reacted AS (
     SELECT
         connection_id,

@@ -8,6 +8,12 @@
 -- below 140 and the lowest diastolic below 90 mm[Hg], as CMS165 has it; a patient without a
 -- reading is not in control. Values in kPa are turned into mm[Hg]. Pregnancy, dialysis, hospice
 -- and frailty are not excluded: this approximates CMS165; it is no certified measure.
+-- Columns:
+--   measurement_year: The year that is measured: that of the newest export
+--   denominator: Patients with essential hypertension who count
+--   measured: Those of them with a reading in the year
+--   controlled: Those of them below 140/90 on their latest day with a reading
+--   controlled_rate: controlled / denominator, from 0 to 1
 WITH period AS (
     SELECT
         connection_id,

@@ -6,6 +6,13 @@
 -- greatest observation_id is taken.
 -- has_hypertension: an active condition of ICD-10-CM I10 to I13, I15 or I16, or SNOMED CT
 -- 38341003 or 59621000. This approximates CMS165; it is no certified measure.
+-- Columns:
+--   systolic_mm_hg: Systolic pressure, in mm[Hg]
+--   diastolic_mm_hg: Diastolic pressure, in mm[Hg]
+--   is_controlled: Whether it is below 140/90
+--   measured_at: When it was measured (UTC)
+--   has_hypertension: Whether the patient has an active hypertension
+--   observation_id: The reading
 WITH usable AS (
     SELECT connection_id, observation_id, patient_id, effective_at, loinc_code,
         value_quantity * if(lower(coalesce(value_unit_code, value_unit)) = 'kpa', 7.50062, 1)

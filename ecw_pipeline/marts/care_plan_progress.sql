@@ -5,6 +5,20 @@
 -- the other counts, nor in completed_share. goals_achieved: goals of the plan whose achievement
 -- status is achieved or sustaining. is_overdue: active past the end of its period (all of
 -- the day, month or year that it names), as of the connection's newest export of CarePlan.
+-- Columns:
+--   care_plan_id: The plan
+--   status: draft, active, on-hold, revoked, completed or unknown
+--   plan: The plan in words: its title, else its category
+--   period_start_at: When the plan begins (UTC)
+--   period_end_at: When it ends (UTC); of a date known in part, its first moment
+--   is_overdue: Whether it is active past its end
+--   activities: Activities that are not cancelled, stopped or entered in error
+--   completed: Activities that are completed
+--   under_way: Activities that are scheduled, in progress or on hold
+--   not_started: Activities that are not started
+--   completed_share: completed / activities, from 0 to 1; null without activities
+--   goals: Goals of the plan
+--   goals_achieved: Goals of the plan that are achieved or sustaining
 WITH exported AS (
     SELECT connection_id, max(transaction_time) AS as_of
     FROM ops.load

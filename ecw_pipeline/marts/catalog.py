@@ -1,10 +1,20 @@
-"""Which marts there are: every SQL file here. Its first comment line is the question it answers."""
+"""Which marts there are: every SQL file here, and what the comments at its head say.
+
+The first line is the question that the mart answers; its grain, keys and caveats follow, and under
+``Columns:`` the meaning of each, but for those that every mart has alike.
+"""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources as package_files
 from pathlib import Path
 
+_ALIKE = {
+    "connection_id": "The connection (practice) it came from",
+    "patient_id": "The patient: FHIR id",
+}
+_MEANING = re.compile(r"^--   (\w+): (.*(?:\n--     .*)*)", re.MULTILINE)
 _CORE_TABLE = re.compile(r"\bcore\.([a-z0-9_]+)")
 
 
@@ -20,6 +30,18 @@ class Mart:
     def core_tables(self) -> frozenset[str]:
         """The tables of `core` that it reads."""
         return frozenset(_CORE_TABLE.findall(self.sql))
+
+    @property
+    def caveats(self) -> str:
+        """Grain, keys and what to know before its figures are used."""
+        told, _, _ = self.sql.partition("\n-- Columns:\n")
+        return " ".join(line.removeprefix("--").strip() for line in told.splitlines()[1:])
+
+    @property
+    def meanings(self) -> Mapping[str, str]:
+        """What its columns mean, by name."""
+        told = _MEANING.findall(self.sql)
+        return _ALIKE | {name: text.replace("\n--     ", " ") for name, text in told}
 
 
 def built_in_marts() -> dict[str, Mart]:

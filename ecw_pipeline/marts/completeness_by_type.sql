@@ -6,6 +6,15 @@
 -- they are (a code, a text, or the Medication that is meant; of a patient, the gender), and when it
 -- was (of a patient, the date of birth; of a condition or allergy, the onset or else the recording).
 -- The shares are of all resources of the type, those that were entered in error among them.
+-- Columns:
+--   resource_type: FHIR's name of the type
+--   resources: Current resources of the type
+--   with_patient: Those that say whom they are about
+--   with_code: Those that say what they are
+--   with_date: Those that say when it was
+--   patient_share: with_patient / resources, from 0 to 1
+--   code_share: with_code / resources, from 0 to 1
+--   date_share: with_date / resources, from 0 to 1
 SELECT
     connection_id,
     resource_type,

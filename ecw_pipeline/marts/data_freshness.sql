@@ -6,6 +6,22 @@
 -- behind_hours is how far a type lags behind the connection's freshest. The last_ columns tell
 -- of that newest export; sums are over all exports, so a resource that was exported twice counts
 -- twice.
+-- Columns:
+--   resource_type: FHIR's name of the type
+--   data_as_of: The server's clock at the newest export loaded (UTC)
+--   behind_hours: Hours behind the connection's freshest type
+--   last_loaded_at: When an export of the type was loaded last (UTC)
+--   last_export_id: The newest export: ops.export
+--   last_lines_received: Lines received in the newest export
+--   last_manifest_count: Lines that the server announced for it; null where it announced none
+--   exports_loaded: Exports loaded so far
+--   lines_received: Lines received in all of them
+--   lines_landed: Lines that were taken
+--   lines_quarantined: Lines that were refused: ops.quarantine
+--   lines_superseded: Lines that another line of the same export replaced
+--   resources_changed: Changes to resources, over all loads
+--   resources_deleted: Deletions of resources, over all loads
+--   load_seconds: Seconds that the loads took
 WITH ranked AS (
     SELECT
         *,

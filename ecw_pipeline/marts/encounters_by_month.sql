@@ -6,6 +6,20 @@
 -- may hold others. no_show_share and cancelled_share are of all that were to take place and whose
 -- time has come. The month is that of the start as the practice's server wrote it, in its own time
 -- zone. Entered in error: left out.
+-- Columns:
+--   month: First day of the month; null where the start is not known
+--   class: Class of the encounter (AMB, VR, EMER …), else unknown
+--   practitioner_id: The practitioner
+--   practitioner: The practitioner's name, as the encounters have it
+--   encounters: Encounters that took place, or take place now
+--   telehealth_encounters: Those of them by telehealth
+--   telehealth_share: telehealth_encounters / encounters, from 0 to 1
+--   planned: Encounters that are planned
+--   cancelled: Encounters that were cancelled
+--   no_shows: Encounters with the status noshow
+--   cancelled_share: cancelled / (encounters + cancelled + no_shows), from 0 to 1
+--   no_show_share: no_shows / (encounters + cancelled + no_shows), from 0 to 1
+--   patients: Patients with an encounter that took place
 SELECT
     connection_id,
     try_cast(left(period_start, 7) || '-01' AS DATE) AS month,

@@ -6,6 +6,12 @@
 -- a completed immunisation of a CVX code of seasonal influenza in the season. Seasons are those
 -- in which the practice gave any, up to the newest export. What other places gave is missing,
 -- unless it was recorded here.
+-- Columns:
+--   season: The season by both its years, such as 2025/2026
+--   age_band: Age in years on the season's first of October: 0-4, 5-17, 18-49, 50-64 or 65+
+--   patients: Patients who count
+--   immunized: Those of them who were immunised in the season
+--   immunized_share: immunized / patients, from 0 to 1
 WITH given AS (
     SELECT DISTINCT
         connection_id,

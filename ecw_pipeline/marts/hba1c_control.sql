@@ -8,6 +8,12 @@
 -- value is above 9 percent, or there is none, be it without a test or without its result, as
 -- CMS122 has it. Hospice, palliative care and frailty are not excluded: this approximates
 -- CMS122; it is no certified measure.
+-- Columns:
+--   measurement_year: The year that is measured: that of the newest export
+--   denominator: Patients with diabetes who count
+--   tested: Those of them whose latest HbA1c of the year has a value
+--   poor_control: Those of them above 9 percent, or without a value
+--   poor_control_rate: poor_control / denominator, from 0 to 1; lower is better
 WITH period AS (
     SELECT
         connection_id,

@@ -5,6 +5,12 @@
 -- 0.09148 x + 2.152. The latest is the one that was true last, then the one issued last.
 -- has_diabetes: an active condition of ICD-10-CM E10, E11 or E13, or SNOMED CT 73211009,
 -- 44054006 or 46635009. This approximates CMS122; it is no certified measure.
+-- Columns:
+--   hba1c_percent: The latest HbA1c, in percent
+--   is_above_9: Whether it is above 9 percent
+--   measured_at: When it was true of the patient (UTC)
+--   has_diabetes: Whether the patient has an active diabetes
+--   observation_id: The result
 WITH result AS (
     SELECT
         connection_id,

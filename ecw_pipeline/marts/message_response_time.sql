@@ -8,6 +8,14 @@
 -- answer, and where that decides, the figure is null. So recent months look slower than they are.
 -- longest_open_hours runs until the newest export of Communication. Servers that do not fill
 -- inResponseTo have only open messages here.
+-- Columns:
+--   month: First day of the month in which the messages were sent; null where that is not known
+--   messages: Messages that patients and related persons sent
+--   answered: Those of them that were answered
+--   still_open: Those of them that were not
+--   median_hours: Hours to the answer of half of the messages; null where half are still open
+--   p90_hours: Hours to the answer of nine in ten; null where more than one in ten is still open
+--   longest_open_hours: Hours that the oldest open message waits
 WITH usable AS (
     SELECT
         connection_id,

@@ -4,6 +4,21 @@
 -- last_visit_at is the start of the latest encounter that took place; next_visit_at the earliest
 -- planned one after the connection's newest export, which age is of, too. The latest values are of
 -- status final, amended or corrected; HbA1c is that of hba1c_latest_per_patient.
+-- Columns:
+--   medical_record_number: First identifier of type MR
+--   family_name: Family name
+--   given_names: Given names, joined by a space
+--   gender: Administrative gender: male, female, other or unknown
+--   born_on: Date of birth; where it is known in part, its first day
+--   age: Full years at the newest export; null of those who died
+--   is_deceased: Whether the patient is known to have died
+--   last_visit_at: Start of the latest encounter that took place (UTC)
+--   next_visit_at: Start of the earliest planned encounter to come (UTC)
+--   problems: Active conditions, as in problem_list
+--   allergies: Active allergies, those recorded as none known left out
+--   prescriptions: Active prescriptions, as in active_medications
+--   hba1c_percent: Latest HbA1c, in percent
+--   body_mass_index: Latest body mass index (LOINC 39156-5), in kg/m2
 WITH exported AS (
     SELECT connection_id, max(transaction_time) AS as_of
     FROM ops.load

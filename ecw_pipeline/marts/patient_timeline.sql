@@ -4,6 +4,12 @@
 -- given, immunisations, procedures, orders, reports, documents, allergies, care plans, messages and
 -- tasks that are dated and not entered in error. happened_at is when it was true of the patient
 -- (start, onset, effective time), else when it was recorded.
+-- Columns:
+--   happened_at: When it was true of the patient, else when it was recorded (UTC)
+--   resource_type: FHIR's name of the event's type
+--   resource_id: Id of the resource, in the main table of its type
+--   what: The event in words, or its code
+--   detail: Value of a result; criticality of an allergy; status of all else
 SELECT
     connection_id,
     patient_id,

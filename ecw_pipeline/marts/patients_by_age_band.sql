@@ -5,6 +5,12 @@
 -- years on the day of the connection's newest export; a birth date known only to the month or
 -- year counts from its first day. The band is 'unknown' where there is no birth date, or one
 -- that lies ahead.
+-- Columns:
+--   age_band: Ten years of age, such as 30-39; 90+; or unknown
+--   age_from: First year of the band, to sort by
+--   gender: Administrative gender: male, female, other or unknown
+--   patients: Patients in the band
+--   as_of: The day that ages are of: that of the newest export
 WITH exported AS (
     SELECT connection_id, max(transaction_time)::DATE AS as_of
     FROM ops.load

@@ -3,6 +3,11 @@
 -- Active prescriptions are those of active_medications. A medication counts once, however often it
 -- is prescribed: by its RxNorm code, else by its name, else by the prescription itself. Different
 -- strengths have different RxNorm codes, and count apart.
+-- Columns:
+--   medications: Different medications among the active prescriptions
+--   prescriptions: Active prescriptions
+--   has_polypharmacy: Whether these are five medications or more
+--   has_excessive_polypharmacy: Whether these are ten medications or more
 WITH active AS (
     SELECT
         r.connection_id,

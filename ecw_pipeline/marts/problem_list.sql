@@ -4,6 +4,15 @@
 -- entered in error; without an abatement. since is the onset, else the day it was recorded. The
 -- same problem may be there more than once, as the practice recorded it: repeats counts the
 -- patient's active conditions of the same code.
+-- Columns:
+--   condition_id: The condition
+--   code: ICD-10-CM code, else SNOMED CT, else the preferred one
+--   problem: The problem in words
+--   category: problem-list-item, encounter-diagnosis or health-concern
+--   severity: How severe it is, in words
+--   verification_status: confirmed, provisional, differential or unconfirmed
+--   since: Onset, else when it was recorded (UTC)
+--   repeats: The patient's active conditions of the same code, this one among them
 SELECT
     connection_id,
     condition_id,

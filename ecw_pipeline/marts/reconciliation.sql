@@ -6,6 +6,15 @@
 -- that had been last updated before the export before this one; the server had kept it from us.
 -- Both are the server's errors, and are made good by the complete export. error_share is their
 -- share in the resources that the export brought. Versions without meta.lastUpdated are not judged.
+-- Columns:
+--   resource_type: FHIR's name of the type
+--   export_id: The complete export: ops.export
+--   transaction_time: The server's clock at that export (UTC)
+--   known_up_to: The server's clock at the export before it (UTC)
+--   resources: Resources that the export brought
+--   unannounced_deletions: Resources it no longer held that were never called deleted
+--   missed_versions: Resources whose change an earlier export should have brought
+--   error_share: (unannounced_deletions + missed_versions) / resources
 WITH load AS (
     SELECT
         connection_id,

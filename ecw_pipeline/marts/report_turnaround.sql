@@ -8,6 +8,16 @@
 -- they are true are counted in issued_too_early and left out of median_hours and p90_hours, as are
 -- those where either time is missing. Pending: registered, partial or preliminary. Reports that
 -- were cancelled or entered in error are left out.
+-- Columns:
+--   category: Category of the reports, in words, else unknown
+--   report: Kind of report, in words, else unknown
+--   reports: Reports that are not cancelled or entered in error
+--   issued: Those of them that are final, amended, corrected or appended
+--   pending: Those of them that are registered, partial or preliminary
+--   issued_too_early: Issued reports whose time of issue is before they are true
+--   median_hours: Hours from being true to the issue, for half of the issued reports
+--   p90_hours: Hours from being true to the issue, for nine in ten
+--   timed_from_history: Issued reports whose time of issue is when an export saw it
 WITH versions AS (
     SELECT
         *,

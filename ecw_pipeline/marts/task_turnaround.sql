@@ -7,6 +7,18 @@
 -- neither completed nor given up. Overdue: open past the end of the time allowed, all of its
 -- last day included. Waiting is counted until the newest export of Task. Drafts and tasks
 -- entered in error are left out.
+-- Columns:
+--   task: Kind of task, in words, else unknown
+--   priority: routine, urgent, asap or stat
+--   tasks: Tasks that are not drafts or entered in error
+--   completed: Those of them that are completed
+--   given_up: Those of them that were cancelled or rejected, or failed
+--   open: Those of them that wait
+--   overdue: Open tasks past the end of the time allowed
+--   median_hours: Hours from creation to completion, for half of the completed tasks
+--   p90_hours: Hours from creation to completion, for nine in ten
+--   longest_open_hours: Hours that the oldest open task waits
+--   timed_from_history: Completed tasks whose end is when an export saw it
 WITH exported AS (
     SELECT connection_id, max(transaction_time) AS as_of
     FROM ops.load

@@ -5,6 +5,11 @@
 -- The month is that of the start as the practice's server wrote it, in its own time zone; it is
 -- null for encounters whose start is missing or not known to the month.
 -- What telehealth is: see the column is_telehealth of core.encounter.
+-- Columns:
+--   month: First day of the month; null where the start is not known
+--   encounters: Encounters that took place
+--   telehealth_encounters: Those of them by telehealth
+--   telehealth_share: telehealth_encounters / encounters, from 0 to 1
 SELECT
     try_cast(left(period_start, 7) || '-01' AS DATE) AS month,
     connection_id,

@@ -295,7 +295,9 @@ def replace_marts(lake: Lake, marts: Iterable[Mart], errors: list[EcwError]) -> 
         write_code_lists(connection, [astuple(code) for code in codes])
         for mart in marts:
             try:
-                built[mart.name] = build_mart(connection, mart.name, mart.question, mart.sql)
+                built[mart.name] = build_mart(
+                    connection, mart.name, mart.question, mart.sql, mart.meanings
+                )
                 read = [lake.tables[one] for one in mart.core_tables if one in lake.tables]
                 note_completeness(connection, mart.name, {one.resource_type for one in read})
             except UnsupportedViewError as error:

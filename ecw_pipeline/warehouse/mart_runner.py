@@ -1,6 +1,6 @@
 """Builds marts: each a query over the tables of `core`, kept as a table of `marts`."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 import duckdb
@@ -8,13 +8,22 @@ import duckdb
 from ecw_pipeline.errors import UnsupportedViewError
 from ecw_pipeline.quoting import identifier, literal
 from ecw_pipeline.warehouse.database import STORAGE_ERRORS
+from ecw_pipeline.warehouse.schema import WarehouseColumn
 
 # These speak of the query's own text; any other error may quote a value of the data.
 _OF_THE_TEXT = (duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException)
 
 
-def build_mart(connection: duckdb.DuckDBPyConnection, name: str, question: str, sql: str) -> int:
+def build_mart(
+    connection: duckdb.DuckDBPyConnection,
+    name: str,
+    question: str,
+    sql: str,
+    meanings: Mapping[str, str] | None = None,
+) -> int:
     """Replace one mart by its query's rows now; returns how many.
+
+    ``meanings`` are of columns, by name; of a column that is not there none is kept.
 
     Raises:
         UnsupportedViewError: the query cannot run; the message says why without any value.
@@ -31,6 +40,10 @@ def build_mart(connection: duckdb.DuckDBPyConnection, name: str, question: str, 
             "mend it, or the view of the table it reads; other marts are unaffected",
         ) from None
     connection.execute(f"COMMENT ON TABLE {table} IS {literal(question)}")
+    for column in mart_columns(connection, name):
+        if meaning := (meanings or {}).get(column.name):
+            place = f"{table}.{identifier(column.name)}"
+            connection.execute(f"COMMENT ON COLUMN {place} IS {literal(meaning)}")
     counted = connection.execute(f"SELECT count(*) FROM {table}").fetchone()
     return int(counted[0]) if counted else 0
 
@@ -75,6 +88,16 @@ def complete_up_to(connection: duckdb.DuckDBPyConnection, name: str) -> datetime
     query = "SELECT min(complete_up_to) FROM ops.mart WHERE mart_name = ?"
     found = connection.execute(query, [name]).fetchone()
     return found[0] if found else None
+
+
+def mart_columns(connection: duckdb.DuckDBPyConnection, name: str) -> list[WarehouseColumn]:
+    """The columns of a mart that was built, with their meanings."""
+    rows = connection.execute(
+        "SELECT column_name, data_type, coalesce(comment, '') FROM duckdb_columns()"
+        " WHERE schema_name = 'marts' AND table_name = ? ORDER BY column_index",
+        [name],
+    )
+    return [WarehouseColumn(*row) for row in rows.fetchall()]
 
 
 def mart_names(connection: duckdb.DuckDBPyConnection) -> set[str]:

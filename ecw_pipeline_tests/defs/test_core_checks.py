@@ -45,7 +45,9 @@ def test_after_a_load_every_check_of_every_table_has_passed(one: Unattended) -> 
     assert {asset for asset, check in core if check == ONE_ROW_EACH} == {PATIENT, CONDITION}
 
 
-def test_a_mart_says_up_to_when_all_that_it_reads_is_loaded(one: Unattended) -> None:
+def test_a_mart_says_up_to_when_all_that_it_reads_is_loaded_and_what_its_columns_mean(
+    one: Unattended,
+) -> None:
     result = one.run("incremental_sync", DAY)
 
     (event,) = (
@@ -54,6 +56,10 @@ def test_a_mart_says_up_to_when_all_that_it_reads_is_loaded(one: Unattended) -> 
         if e.asset_key and e.asset_key.path[0] == "marts"
     )
     (export,) = one.exports()
+    schema = event.materialization.metadata["dagster/column_schema"].value
+    assert isinstance(schema, dg.TableSchema)
+    assert [one for one in schema.columns if not one.description] == []
+    assert schema.columns[0].type == "VARCHAR"
     at = event.materialization.metadata["complete_up_to"].value
     assert export.transaction_time == datetime.fromtimestamp(at, export.transaction_time.tzinfo)  # type: ignore[union-attr,arg-type]
 

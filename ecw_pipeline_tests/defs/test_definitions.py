@@ -50,8 +50,9 @@ def test_the_layers_follow_each_other() -> None:
     assert parents("core/observation") == {"flat/observation", "raw/other_types"}
 
 
-def test_a_column_tells_its_meaning_and_the_elements_it_is_from() -> None:
-    schema = GRAPH.get(dg.AssetKey(["core", "observation_component"])).metadata[
+@pytest.mark.parametrize("layer", ["flat", "core"])
+def test_a_column_tells_its_meaning_and_the_elements_it_is_from(layer: str) -> None:
+    schema = GRAPH.get(dg.AssetKey([layer, "observation_component"])).metadata[
         "dagster/column_schema"
     ]
     told = {column.name: column.description for column in schema.columns}

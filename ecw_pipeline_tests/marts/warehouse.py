@@ -43,7 +43,7 @@ class Warehouse:
     def mart(self, name: str, columns: str = "*") -> list[tuple[Any, ...]]:
         """Build a mart and give its rows, in its own order."""
         mart = built_in_marts()[name]
-        build_mart(self.connection, mart.name, mart.question, mart.sql)
+        build_mart(self.connection, mart.name, mart.question, mart.sql, mart.meanings)
         return self.connection.execute(f"SELECT {columns} FROM marts.{mart.name}").fetchall()
 
 
@@ -52,7 +52,7 @@ def empty_warehouse(folder: Path) -> Iterator[Warehouse]:
     """A working warehouse with every built-in table, made from the views alone."""
     with working_warehouse(folder / "working.duckdb") as connection:
         for table in all_tables(None).values():
-            for statement in table.in_warehouse.ddl()[:2]:  # core and history
+            for statement in table.in_warehouse.bare_ddl():
                 connection.execute(statement)
         write_code_lists(connection, [astuple(code) for code in code_lists(None)])
         yield Warehouse(connection)

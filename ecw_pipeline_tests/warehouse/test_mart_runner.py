@@ -8,7 +8,8 @@ import pytest
 
 from ecw_pipeline.errors import MachineError, UnsupportedViewError
 from ecw_pipeline.warehouse.database import working_warehouse
-from ecw_pipeline.warehouse.mart_runner import build_mart
+from ecw_pipeline.warehouse.mart_runner import build_mart, mart_columns
+from ecw_pipeline.warehouse.schema import WarehouseColumn
 from ecw_pipeline_tests.builders import no_room_for_files
 
 
@@ -26,6 +27,16 @@ def test_a_mart_holds_its_querys_rows_and_its_question(
     comment = warehouse.execute("SELECT comment FROM duckdb_tables() WHERE table_name = 'm'")
     assert comment.fetchall() == [("Whose?",)]
     assert warehouse.execute("FROM marts.m").fetchall() == [(1,), (2,)]
+
+
+def test_a_marts_columns_say_what_they_mean(warehouse: duckdb.DuckDBPyConnection) -> None:
+    meanings = {"who": "Ann's kind", "gone": "not here any more"}
+    build_mart(warehouse, "meant", "", "SELECT 1 AS n, 'x' AS who", meanings)
+
+    assert mart_columns(warehouse, "meant") == [
+        WarehouseColumn("n", "INTEGER", ""),
+        WarehouseColumn("who", "VARCHAR", "Ann's kind"),
+    ]
 
 
 def test_a_mart_built_again_is_replaced(warehouse: duckdb.DuckDBPyConnection) -> None:
