@@ -192,6 +192,12 @@ class Ledger:
         """The export failed, was cancelled, or nobody can say whether it was started."""
         self._update(export_id, state=state, error=reason, next_poll_at=None)
 
+    def mark_pruned(self, export_ids: Sequence[str], reason: str) -> None:
+        """The files of these exports are to go, all or none: nothing is loaded from them again."""
+        where = EXPORT.c.export_id.in_(export_ids)
+        with self._transaction() as transaction:
+            transaction.execute(EXPORT.update().where(where).values(state="pruned", error=reason))
+
     # --- files and types ---------------------------------------------------------------------
 
     def mark_file(self, export_id: str, file_number: int, **values: Any) -> None:

@@ -10,7 +10,15 @@ from ecw_pipeline.fhir.instants import parse_instant
 from ecw_pipeline.fhir.restriction import Restriction
 
 ExportStage = Literal[
-    "intended", "requested", "completed", "landed", "loaded", "failed", "cancelled", "uncertain"
+    "intended",
+    "requested",
+    "completed",
+    "landed",
+    "loaded",
+    "failed",
+    "cancelled",
+    "uncertain",
+    "pruned",
 ]
 TypeStage = Literal["pending", "landed", "loaded", "failed"]
 FileStage = Literal["planned", "downloaded", "landed"]
@@ -29,6 +37,8 @@ AttachmentStage = Literal[
 
 OPEN_STAGES: tuple[ExportStage, ...] = ("intended", "uncertain", "requested")
 ARRIVED_STAGES: tuple[ExportStage, ...] = ("completed", "landed", "loaded")
+# Nothing comes of these any more.
+VOID_STAGES: tuple[ExportStage, ...] = ("failed", "cancelled", "pruned")
 
 
 @dataclass(frozen=True)
@@ -64,6 +74,10 @@ class Export:
     @property
     def is_open(self) -> bool:
         return self.state in OPEN_STAGES
+
+    @property
+    def is_void(self) -> bool:
+        return self.state in VOID_STAGES
 
     @property
     def known_at(self) -> datetime:

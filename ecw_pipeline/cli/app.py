@@ -21,6 +21,7 @@ from ecw_pipeline.cli import (
     init,
     keys,
     login,
+    prune,
     query,
     rebuild,
     report,
@@ -52,7 +53,7 @@ def _flowing(text: str) -> str:
 
 PANELS = {
     "Begin": (demo, init, doctor, keys, login, sandbox),
-    "Bring data home": (export, attachments, dev, serve, status, rebuild),
+    "Bring data home": (export, attachments, dev, serve, status, rebuild, prune),
     "Ask": (query, report, resource, search, unload, view),
 }
 for panel, modules in PANELS.items():

@@ -31,7 +31,7 @@ def exports_of_run(context: dg.AssetExecutionContext, lake: Lake) -> list[Export
         export
         for connection in lake.settings.connections()
         for export in lake.ledger.exports_of_days(connection.connection_id, context.partition_keys)
-        if export.state not in ("failed", "cancelled") and only in (None, export.export_id)
+        if not export.is_void and only in (None, export.export_id)
     ]
 
 

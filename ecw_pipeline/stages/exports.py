@@ -136,7 +136,7 @@ def unfinished_exports(lake: Lake, connection_id: str) -> list[Export]:
 
 
 def _stands(export: Export) -> bool:
-    return export.state not in ("failed", "cancelled") and not export.is_partial
+    return not export.is_void and not export.is_partial
 
 
 def _ask(

@@ -9,7 +9,7 @@ from ecw_pipeline.errors import EcwError, UnsupportedViewError
 from ecw_pipeline.landing.landing import Deletion
 from ecw_pipeline.ledger import Ledger
 from ecw_pipeline.ledger_rows import Export
-from ecw_pipeline.marts.catalog import Mart, built_in_marts
+from ecw_pipeline.marts.catalog import Mart
 from ecw_pipeline.stages.attachment_records import tell_of_attachments
 from ecw_pipeline.stages.completeness import is_complete
 from ecw_pipeline.stages.flattening import FlatFiles, flatten
@@ -21,7 +21,12 @@ from ecw_pipeline.stages.quality import tell_of_quality
 from ecw_pipeline.stages.records import tell_of_files
 from ecw_pipeline.stages.tables import Table, tables_of, why_a_view_may_be_hidden
 from ecw_pipeline.warehouse import bookkeeping
-from ecw_pipeline.warehouse.database import read_published, transaction, working_warehouse
+from ecw_pipeline.warehouse.database import (
+    empty_warehouse,
+    read_published,
+    transaction,
+    working_warehouse,
+)
 from ecw_pipeline.warehouse.mart_runner import (
     build_mart,
     mart_names,
@@ -33,6 +38,7 @@ from ecw_pipeline.warehouse.publish import (
     forget_promise,
     is_publish_due,
     promise_publish,
+    promise_rebuild,
     publish,
 )
 from ecw_pipeline.warehouse.versions import DeletedResource, Incoming, ScreenedFile
@@ -100,10 +106,16 @@ def _believe_the_warehouse(lake: Lake, exports: Sequence[Export]) -> None:
     """Correct the ledger where the working warehouse holds more, or less, than it says.
 
     More after a kill between the two; less when the file was deleted, to be built anew, or when
-    a table has found lines unreadable since.
+    a table has found lines unreadable since. What was pruned must go: then all is made anew.
     """
-    with working_warehouse(lake.folder.working_warehouse) as connection:
+    working = lake.folder.working_warehouse
+    with working_warehouse(working) as connection:
         held = bookkeeping.loaded_types(connection)
+    pruned = {one.export_id for one in lake.ledger.exports() if one.state == "pruned"}
+    if not pruned.isdisjoint(export_id for export_id, _ in held):
+        empty_warehouse(working)
+        promise_rebuild(working)
+        held = {}
     for export in exports:
         for one in lake.ledger.types(export.export_id):
             counts = counts_of(lake, export, one.resource_type)
@@ -313,5 +325,5 @@ def publish_all(lake: Lake) -> None:
             known = mart_names(connection)
         with working_warehouse(working) as connection:
             lost = known - mart_names(connection)
-        replace_marts(lake, [m for m in built_in_marts().values() if m.name in lost], [])
+        replace_marts(lake, [m for m in lake.marts.values() if m.name in lost], [])
     publish(working, published)

@@ -11,7 +11,6 @@ from pathlib import Path
 from ecw_pipeline.errors import ConfigurationError, EcwError
 from ecw_pipeline.files import machine_errors
 from ecw_pipeline.ledger_rows import Export, ExportFile
-from ecw_pipeline.marts.catalog import built_in_marts
 from ecw_pipeline.stages.lake import Lake
 from ecw_pipeline.stages.landing import paths_of, require_as_received
 from ecw_pipeline.stages.loading import (
@@ -29,21 +28,25 @@ from ecw_pipeline.warehouse.publish import is_rebuild_promised, promise_rebuild
 _File = tuple[Export, ExportFile]
 
 
-def rebuild(lake: Lake, errors: list[EcwError], step: Step = silent) -> list[Loaded]:
+def rebuild(
+    lake: Lake, errors: list[EcwError], step: Step = silent, *, without: Sequence[str] = ()
+) -> list[Loaded]:
     """Throw away all that was made from received files, load them anew, build marts, publish.
 
     Killed in the middle, the next call goes on; so does any load. A mart that fails leaves its
-    error in ``errors``.
+    error in ``errors``. Exports ``without`` which to do it are marked as pruned, once the files of
+    all others are found whole.
 
     Raises:
         ConfigurationError: nothing has landed.
         BadDataError: a received file is gone or changed; nothing is thrown away.
         MachineError: the disk is full; the published warehouse stays as it was.
     """
-    files = _landed_files(lake)
+    files = [one for one in _landed_files(lake) if one[0].export_id not in without]
     with lake.only_one("load"):
-        if not is_rebuild_promised(lake.folder.working_warehouse):
+        if without or not is_rebuild_promised(lake.folder.working_warehouse):
             _require_whole(lake, files, step)
+            lake.ledger.mark_pruned(without, "newer complete exports hold all that is current")
             _throw_away(lake, files)
         loaded, _ = load_landed(lake, step)
         _build_and_publish(lake, errors, step)
@@ -120,7 +123,6 @@ def _remove(folder: Path) -> None:
 
 
 def _build_and_publish(lake: Lake, errors: list[EcwError], step: Step) -> None:
-    marts = built_in_marts()
-    built = replace_marts(lake, marts.values(), errors)
-    step("marts", len(built), len(marts))
+    built = replace_marts(lake, lake.marts.values(), errors)
+    step("marts", len(built), len(lake.marts))
     publish_all(lake)
