@@ -59,7 +59,7 @@ def _spec(mart: Mart, table_names: frozenset[str]) -> dg.AssetSpec:
     return dg.AssetSpec(
         key=["marts", mart.name],
         deps=[dg.AssetKey(["core", name]) for name in read],
-        description=mart.question,
+        description=f"{mart.question}\n\n{mart.caveats}",
         kinds={"duckdb", "sql"},
         freshness_policy=FRESHNESS,
         metadata={

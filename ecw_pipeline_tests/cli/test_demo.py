@@ -23,6 +23,16 @@ from ecw_pipeline_tests.browser import needs_chromium, open_browser
 from ecw_pipeline_tests.cli.command import Finished, Place, processes_of_session
 
 ON_A_TERMINAL = {"TTY_COMPATIBLE": "1", "TERM": "dumb", "COLUMNS": "80"}
+GROUPS = (
+    "export_request",
+    "export_manifest",
+    "raw",
+    "flat",
+    "core",
+    "marts",
+    "attachments",
+    "report",
+)
 COUNT_PATIENTS = "SELECT count(*) AS patients FROM core.patient"
 
 
@@ -202,6 +212,7 @@ def test_the_ui_shows_what_the_demo_made_and_makes_it_again(
             page.set_default_timeout(30_000)
             _look_at_groups(page, tmp_path)
             _look_at_a_table(page, tmp_path)
+            _look_at_a_plot(page, tmp_path)
             _make_a_partition(page, tmp_path)
         finally:
             child.send_signal(signal.SIGINT)
@@ -227,7 +238,7 @@ def _wait_for(url: str) -> None:
 
 def _look_at_groups(page: Page, pictures: Path) -> None:
     page.goto("/asset-groups")
-    for group in ("raw", "flat", "core", "marts", "attachments"):
+    for group in GROUPS:
         expect(page.get_by_text(group, exact=True).first).to_be_visible()
     page.screenshot(path=pictures / "groups.png")
 
@@ -243,6 +254,18 @@ def _look_at_a_table(page: Page, pictures: Path) -> None:
     expect(page.get_by_text("Passed")).to_be_visible()
     expect(page.locator("canvas").first).to_be_visible()  # how many rows there were, each time
     page.screenshot(path=pictures / "check.png")
+    page.goto("/assets/marts/message_response_time")
+    for words in ("It is answered by the first message", "Hours to the answer of nine in ten"):
+        expect(page.get_by_text(words).first).to_be_visible()
+    page.screenshot(path=pictures / "mart.png")
+
+
+def _look_at_a_plot(page: Page, pictures: Path) -> None:
+    page.goto("/assets/raw/Patient")
+    page.get_by_role("button", name="Plots").click()
+    expect(page.get_by_text("lines_received")).to_be_visible()
+    expect(page.locator("canvas").first).to_be_visible()
+    page.screenshot(path=pictures / "plot.png")
 
 
 def _make_a_partition(page: Page, pictures: Path) -> None:
