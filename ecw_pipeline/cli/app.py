@@ -48,7 +48,7 @@ app = typer.Typer(
 def _flowing(text: str) -> str:
     """Help whose lines end where the terminal does, not where those of the code do."""
     paragraphs = inspect.cleandoc(text).replace("Example: ", "\n\nExample: ").split("\n\n")
-    return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs if paragraph)
 
 
 PANELS = {

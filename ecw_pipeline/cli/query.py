@@ -39,7 +39,7 @@ def add_to(app: typer.Typer) -> None:
 
 def run(
     query: Annotated[
-        str, typer.Argument(help="SQL; without it, a prompt, or what is piped in.")
+        str, typer.Argument(metavar="QUERY", help="SQL; without it, a prompt, or what is piped in.")
     ] = "",
     output: Annotated[Format, typer.Option("--format", help="How to print rows.")] = Format.TABLE,
 ) -> None:

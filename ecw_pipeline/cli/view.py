@@ -53,7 +53,9 @@ def check(
 
 
 def print_sql(
-    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A view.")],
+    file: Annotated[
+        Path, typer.Argument(exists=True, dir_okay=False, metavar="FILE", help="A view.")
+    ],
     with_keys: WithKeys = False,
 ) -> None:
     """Print a view as SQL: the table it makes and the query that fills it.
@@ -73,7 +75,12 @@ def print_sql(
 def run_tests(
     folder: Annotated[
         Path | None,
-        typer.Argument(exists=True, file_okay=False, help="Test files; else SQL_ON_FHIR_TESTS."),
+        typer.Argument(
+            exists=True,
+            file_okay=False,
+            metavar="FOLDER",
+            help="Test files; else SQL_ON_FHIR_TESTS.",
+        ),
     ] = None,
     report: Annotated[
         Path | None, typer.Option(dir_okay=False, help="Write the official report here.")

@@ -199,9 +199,11 @@ def test_the_demo_refuses_a_folder_where_another_has_landed(place: Place) -> Non
 
 @needs_chromium
 def test_the_ui_shows_what_the_demo_made_and_makes_it_again(
-    demo: Finished, demo_place: Place, tmp_path: Path
+    demo: Finished, demo_place: Place, pytestconfig: pytest.Config
 ) -> None:
     """Groups, a table's page, its checks, a plot; and a partition made anew. Pictures are kept."""
+    assert pytestconfig.cache is not None
+    pictures = pytestconfig.cache.mkdir("screenshots")
     port, sandbox_port = _free_ports()
     words = ("dev", "--port", str(port), "--sandbox-port", str(sandbox_port))
     with demo_place.start(*words) as child, open_browser() as browser:
@@ -210,10 +212,10 @@ def test_the_ui_shows_what_the_demo_made_and_makes_it_again(
             _wait_for(url)
             page = browser.new_page(viewport={"width": 1400, "height": 1000}, base_url=url)
             page.set_default_timeout(30_000)
-            _look_at_groups(page, tmp_path)
-            _look_at_a_table(page, tmp_path)
-            _look_at_a_plot(page, tmp_path)
-            _make_a_partition(page, tmp_path)
+            _look_at_groups(page, pictures)
+            _look_at_a_table(page, pictures)
+            _look_at_a_plot(page, pictures)
+            _make_a_partition(page, pictures)
         finally:
             child.send_signal(signal.SIGINT)
             child.communicate(timeout=60)
