@@ -1,5 +1,7 @@
 """`ecw sandbox`: a pretend FHIR server to try everything against."""
 
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -36,7 +38,9 @@ def run(
         int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes any free one.")
     ] = 8090,
     patients: Annotated[int, typer.Option(min=1, help="How many patients to make up.")] = 100,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same patients.")] = 7,
+    seed: Annotated[
+        int, typer.Option(help="The same seed gives the same patients, on the same day.")
+    ] = 7,
     data: Annotated[
         Path | None, typer.Option(help="Serve this folder of .ndjson/.ndjson.gz instead.")
     ] = None,
@@ -61,7 +65,9 @@ def run(
 
     script = Faults.read(faults) if faults else None
     keys = read_key_set(jwks) if jwks else None
-    config = SandboxConfig(host=host, port=port, patients=patients, seed=seed, data=data, jwks=keys)
+    today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    served = SandboxConfig(host=host, port=port, patients=patients, seed=seed, data=data, jwks=keys)
+    config = replace(served, started_at=today)  # older data would be told of as late
 
     def ready(running: RunningSandbox) -> None:
         console.print(f"sandbox ready: {running.base_url}")

@@ -35,7 +35,7 @@ def test_a_key_and_a_sandbox_that_knows_it_lead_to_an_answer(tmp_path: Path) -> 
             assert server.stdout is not None
             ready = next(line for line in server.stdout if line.startswith("sandbox ready: "))
             url = ready.removeprefix("sandbox ready: ").strip()
-            asking = ASKING.replace("http://127.0.0.1:8090/fhir/r4", url)
+            asking = ASKING.replace("http://127.0.0.1:8090/fhir/r4", url) + "\necw status\n"
             with _typed(asking, tmp_path) as asked:
                 said, errors = asked.communicate(timeout=240)
         finally:
@@ -43,7 +43,9 @@ def test_a_key_and_a_sandbox_that_knows_it_lead_to_an_answer(tmp_path: Path) -> 
 
     assert asked.returncode == 0, errors
     assert "signs by RS384" in said
-    assert said.endswith("\npatients\n       3\n")
+    _, _, told = said.partition("\npatients\n       3\n")
+    assert "  loaded  the beginning" in told
+    assert "late" not in told
 
 
 def test_a_file_that_is_no_key_set_is_named(place: Place) -> None:
