@@ -13,6 +13,7 @@ from ecw_pipeline.view_definitions.catalog import built_in_views
 VIEWS = built_in_views()
 MAIN = sorted(name for name, view in VIEWS.items() if name == snake_case(view["resource"]))
 CHILDREN = sorted(set(VIEWS) - set(MAIN))
+DATES = ("date", "dateTime", "instant")
 DIRECTIVES = ("forEach", "forEachOrNull", "repeat", "unionAll")
 
 every_view = pytest.mark.parametrize("name", sorted(VIEWS))
@@ -44,6 +45,15 @@ def test_it_is_described_and_so_is_each_column(name: str) -> None:
     assert view["title"]
     assert view["description"].endswith(".")
     assert [column["name"] for column in columns_in(view) if not column.get("description")] == []
+
+
+@every_view
+def test_what_is_kept_as_a_date_was_received_is_also_a_moment_or_a_day(name: str) -> None:
+    columns = compile_view(VIEWS[name], with_keys=True).columns
+    typed = [c.path for c in columns if c.sql_type in ("DATE", "TIMESTAMP WITH TIME ZONE")]
+    received = [c for c in columns if c.fhir_type in DATES and c.sql_type == "VARCHAR"]
+
+    assert [c.name for c in received if not any(c.path in path for path in typed)] == []
 
 
 @every_view

@@ -11,7 +11,9 @@ TABLES = sorted(built_in_tables())
 LEFT_EMPTY = {
     "group_member.member_display": "its lists refer to members by id alone, as bulk exports do",
     "group_member.period_start": "its lists are of who belongs now, not of who has since when",
+    "group_member.period_start_at": "its lists are of who belongs now, not of who has since when",
     "group_member.period_end": "its lists are of who belongs now",
+    "group_member.period_end_at": "its lists are of who belongs now",
 }
 
 

@@ -180,6 +180,22 @@ def test_telehealth_is_told_by_class_or_type(
 
 
 @pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("us-core-sex", {"valueCode": "248152002"}),
+        ("us-core-sex", {"valueCoding": {"code": "248152002"}}),
+        ("us-core-individual-sex", {"valueCoding": {"code": "248152002"}}),
+    ],
+)
+def test_sex_is_read_as_each_edition_of_us_core_writes_it(name: str, value: dict[str, Any]) -> None:
+    extension = {"url": f"http://hl7.org/fhir/us/core/StructureDefinition/{name}", **value}
+
+    (row,) = table_rows("patient", {"resourceType": "Patient", "id": "p", "extension": [extension]})
+
+    assert row["sex_code"] == "248152002"
+
+
+@pytest.mark.parametrize(
     ("deceased", "is_deceased"),
     [
         ({}, False),
