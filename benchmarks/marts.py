@@ -8,13 +8,14 @@ every table keeps its proportion.
 
 import argparse
 import time
+from dataclasses import astuple
 from pathlib import Path
 
 import duckdb
 
-from ecw_pipeline.marts.catalog import built_in_marts
+from ecw_pipeline.marts.catalog import built_in_marts, built_in_rules
 from ecw_pipeline.quoting import identifier, literal
-from ecw_pipeline.warehouse.mart_runner import build_mart
+from ecw_pipeline.warehouse.mart_runner import build_mart, write_rules
 
 NOT_REPEATED = ("connection_id", "export_id")
 
@@ -30,6 +31,7 @@ def main() -> None:
             repeat_practice(connection, arguments.warehouse, arguments.observations)
         for name in ("patient", "observation", "encounter"):
             print(f"{count(connection, f'core.{name}'):,} of {name}")
+        write_rules(connection, [astuple(rule) for rule in built_in_rules()])
         for name, mart in built_in_marts().items():
             started, cpu = time.monotonic(), time.process_time()
             rows = build_mart(connection, name, mart.question, mart.sql)

@@ -5,12 +5,12 @@ from dataclasses import astuple
 from functools import cache
 from pathlib import Path
 
-from ecw_pipeline.marts.catalog import built_in_marts
+from ecw_pipeline.marts.catalog import built_in_marts, built_in_rules
 from ecw_pipeline.marts.codes import code_lists
 from ecw_pipeline.stages.tables import all_tables
 from ecw_pipeline.warehouse import attachments, bookkeeping
 from ecw_pipeline.warehouse.database import transaction, working_warehouse
-from ecw_pipeline.warehouse.mart_runner import build_mart, write_code_lists
+from ecw_pipeline.warehouse.mart_runner import build_mart, write_code_lists, write_rules
 from ecw_pipeline.warehouse.merge import refold_table
 
 
@@ -21,6 +21,7 @@ def empty_warehouse(path: Path) -> None:
             for statement in table.in_warehouse.ddl():
                 connection.execute(statement)
         write_code_lists(connection, [astuple(code) for code in code_lists(None)])
+        write_rules(connection, [astuple(rule) for rule in built_in_rules()])
         attachments.define_view(connection)
         for mart in built_in_marts().values():
             build_mart(connection, mart.name, mart.question, mart.sql, mart.meanings)

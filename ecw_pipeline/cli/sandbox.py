@@ -27,6 +27,7 @@ _Faults = Annotated[Path | None, typer.Option(help="Have the faults of this TOML
 _KeySet = Annotated[
     Path | None, typer.Option(help="Know the client by the keys of this file: ecw keys jwks.")
 ]
+_Seed = Annotated[int, typer.Option(help="The same seed gives the same patients, on the same day.")]
 _ListFaults = Annotated[
     bool, typer.Option("--list-faults", callback=_list_faults, help="List the faults there are.")
 ]
@@ -38,9 +39,7 @@ def run(
         int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes any free one.")
     ] = 8090,
     patients: Annotated[int, typer.Option(min=1, help="How many patients to make up.")] = 100,
-    seed: Annotated[
-        int, typer.Option(help="The same seed gives the same patients, on the same day.")
-    ] = 7,
+    seed: _Seed = 7,
     data: Annotated[
         Path | None, typer.Option(help="Serve this folder of .ndjson/.ndjson.gz instead.")
     ] = None,
@@ -65,9 +64,8 @@ def run(
 
     script = Faults.read(faults) if faults else None
     keys = read_key_set(jwks) if jwks else None
-    today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     served = SandboxConfig(host=host, port=port, patients=patients, seed=seed, data=data, jwks=keys)
-    config = replace(served, started_at=today)  # older data would be told of as late
+    config = replace(served, started_at=_today())
 
     def ready(running: RunningSandbox) -> None:
         console.print(f"sandbox ready: {running.base_url}")
@@ -75,3 +73,8 @@ def run(
         console.print(f"client id {config.client_id}, client secret {config.client_secret}{key}")
 
     serve(config, script, on_ready=ready, allow_remote=allow_remote)
+
+
+def _today() -> datetime:
+    """What the sandbox's clock begins with: data of another day would be told of as late."""
+    return datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)

@@ -17,6 +17,9 @@ WithKeys = Annotated[
     bool,
     typer.Option("--with-keys", help="As a table of the warehouse: with ids and provenance."),
 ]
+_TESTS = typer.Argument(
+    exists=True, file_okay=False, metavar="FOLDER", help="Test files; else SQL_ON_FHIR_TESTS."
+)
 
 
 def add_to(app: typer.Typer) -> None:
@@ -73,15 +76,7 @@ def print_sql(
 
 
 def run_tests(
-    folder: Annotated[
-        Path | None,
-        typer.Argument(
-            exists=True,
-            file_okay=False,
-            metavar="FOLDER",
-            help="Test files; else SQL_ON_FHIR_TESTS.",
-        ),
-    ] = None,
+    folder: Annotated[Path | None, _TESTS] = None,
     report: Annotated[
         Path | None, typer.Option(dir_okay=False, help="Write the official report here.")
     ] = None,

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, astuple, dataclass, replace
 from itertools import groupby
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -10,12 +10,17 @@ from typing import Any
 
 from ecw_pipeline.dictionary.left_out import in_groups, left_out
 from ecw_pipeline.fhir.resource_types import snake_case
-from ecw_pipeline.marts.catalog import Mart
+from ecw_pipeline.marts.catalog import Mart, built_in_rules
 from ecw_pipeline.stages.tables import Table
 from ecw_pipeline.view_definitions.catalog import ATTACHMENT
 from ecw_pipeline.warehouse import attachments
 from ecw_pipeline.warehouse.database import working_warehouse
-from ecw_pipeline.warehouse.mart_runner import build_mart, mart_columns, write_code_lists
+from ecw_pipeline.warehouse.mart_runner import (
+    build_mart,
+    mart_columns,
+    write_code_lists,
+    write_rules,
+)
 
 # eClinicalWorks offers these too; they hold nothing that a table of rows would tell. What a Binary
 # holds is a file, named in core.attachment.
@@ -117,6 +122,7 @@ def _of_marts(
             for statement in table.in_warehouse.bare_ddl():
                 connection.execute(statement)
         write_code_lists(connection, [("", "", "", "")])
+        write_rules(connection, [astuple(rule) for rule in built_in_rules()])
         for mart in marts.values():
             build_mart(connection, mart.name, mart.question, mart.sql, mart.meanings)
             columns = (

@@ -4,11 +4,12 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from ecw_pipeline.dictionary.contents import LANDED_ONLY, Column, Entry
 from ecw_pipeline.dictionary.left_out import OF_EVERY_TYPE
+from ecw_pipeline.marts.catalog import built_in_rules
 
 _PREFACE = """# Tables
 
 Every table of the warehouse. `make docs` writes this page from the views and marts;
-[tables.html](tables.html) has the same, to search and to walk from table to table.
+[tables.html](tables.html) has the same tables, to search and to walk from table to table.
 
 Tables of `core` hold what is current, their twins in `history` closed versions, with `valid_from`,
 `valid_to` and `closed_by` besides. Each row says where it is from: `export_id`, `source_file`,
@@ -32,8 +33,8 @@ EVERYWHERE = frozenset(
 
 def page(found: Sequence[Entry]) -> str:
     """The whole page."""
-    parts = [_PREFACE, *_contents(found), *map(_section, found), *_in_no_table(found)]
-    parts.append(_landed_only())
+    parts = [_PREFACE, *_contents(found), *map(_section, found)]
+    parts += [*_functions(), *_in_no_table(found), _landed_only()]
     return "\n".join(parts)
 
 
@@ -72,6 +73,17 @@ def _meaning(column: Column) -> str:
 
 def _cell(text: str) -> str:
     return text.replace("|", "\\|").replace("\n", " ")
+
+
+def _functions() -> Iterator[str]:
+    yield "## Functions\n"
+    yield "What marts decide alike, for queries of your own too; `as_of` is told of in"
+    yield "[incremental.md](incremental.md).\n"
+    yield "| function | tells |"
+    yield "| --- | --- |"
+    for rule in built_in_rules():
+        yield f"| `{rule.signature}` | {_cell(rule.meaning)} |"
+    yield ""
 
 
 def _in_no_table(found: Iterable[Entry]) -> Iterator[str]:

@@ -30,9 +30,6 @@ LEFT JOIN (
     FROM core.medication_request_dosage
     GROUP BY ALL
 ) AS d USING (connection_id, medication_request_id)
-WHERE r.status = 'active'
-    AND coalesce(r.intent, 'order')
-        IN ('order', 'original-order', 'reflex-order', 'filler-order', 'instance-order')
-    AND NOT coalesce(r.do_not_perform, false)
+WHERE is_active_order(r.status, r.intent, r.do_not_perform)
     AND r.patient_id IS NOT NULL
 ORDER BY r.connection_id, r.patient_id, medication, r.medication_request_id

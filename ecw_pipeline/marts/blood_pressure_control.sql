@@ -34,8 +34,7 @@ denominator AS (
             left(icd10_code, 3)
                 IN (SELECT code FROM ops.code_list WHERE list = 'essential_hypertension')
             OR snomed_code IN (SELECT code FROM ops.code_list WHERE list = 'essential_hypertension'))
-            AND coalesce(clinical_status_code, 'active') IN ('active', 'recurrence', 'relapse')
-            AND coalesce(verification_status_code, '') NOT IN ('refuted', 'entered-in-error')
+            AND is_active_condition(clinical_status_code, verification_status_code)
     ) AS d USING (connection_id, patient_id)
     SEMI JOIN (
         SELECT
@@ -44,7 +43,7 @@ denominator AS (
             try_cast(left(coalesce(period_start, period_start_at::VARCHAR), 4) AS BIGINT)
                 AS measurement_year
         FROM core.encounter
-        WHERE coalesce(status, '') NOT IN ('planned', 'cancelled', 'noshow', 'entered-in-error')
+        WHERE took_place(status)
     ) AS e USING (connection_id, patient_id, measurement_year)
     WHERE date_sub('year', p.born_on, m.last_day) BETWEEN 18 AND 85
         AND NOT p.is_deceased
@@ -56,18 +55,17 @@ usable AS (
             o.effective_at::VARCHAR), 10) AS day
     FROM core.observation AS o
     JOIN period AS m USING (connection_id)
-    WHERE o.status IN ('final', 'amended', 'corrected') AND o.effective_at <= m.as_of
+    WHERE is_final(o.status) AND o.effective_at <= m.as_of
         AND starts_with(day, m.measurement_year::VARCHAR)
 ),
 measured AS (
     SELECT connection_id, patient_id, day, loinc_code AS side,
-        value_quantity * if(lower(coalesce(value_unit_code, value_unit)) = 'kpa', 7.50062, 1)
-            AS mm_hg
+        mm_hg(value_quantity, coalesce(value_unit_code, value_unit)) AS mm_hg
     FROM usable
     WHERE loinc_code IN ('8480-6', '8462-4')
     UNION ALL
     SELECT o.connection_id, o.patient_id, o.day, c.code,
-        c.value_quantity * if(lower(coalesce(c.value_unit_code, c.value_unit)) = 'kpa', 7.50062, 1)
+        mm_hg(c.value_quantity, coalesce(c.value_unit_code, c.value_unit))
     FROM usable AS o
     JOIN core.observation_component AS c USING (connection_id, observation_id)
     WHERE c.code IN ('8480-6', '8462-4')

@@ -15,17 +15,15 @@
 --   observation_id: The reading
 WITH usable AS (
     SELECT connection_id, observation_id, patient_id, effective_at, loinc_code,
-        value_quantity * if(lower(coalesce(value_unit_code, value_unit)) = 'kpa', 7.50062, 1)
-            AS mm_hg
+        mm_hg(value_quantity, coalesce(value_unit_code, value_unit)) AS mm_hg
     FROM core.observation
-    WHERE status IN ('final', 'amended', 'corrected') AND patient_id IS NOT NULL
+    WHERE is_final(status) AND patient_id IS NOT NULL
 ),
 measured AS (
     SELECT
         o.connection_id, o.patient_id, o.effective_at, o.observation_id,
         o.observation_id AS reading, c.code AS side,
-        c.value_quantity * if(lower(coalesce(c.value_unit_code, c.value_unit)) = 'kpa', 7.50062, 1)
-            AS mm_hg
+        mm_hg(c.value_quantity, coalesce(c.value_unit_code, c.value_unit)) AS mm_hg
     FROM usable AS o
     JOIN core.observation_component AS c USING (connection_id, observation_id)
     WHERE c.code IN ('8480-6', '8462-4') AND c.value_quantity IS NOT NULL
@@ -54,8 +52,7 @@ hypertensive AS (
     FROM core.condition
     WHERE (left(icd10_code, 3) IN (SELECT code FROM ops.code_list WHERE list = 'hypertension')
             OR snomed_code IN (SELECT code FROM ops.code_list WHERE list = 'hypertension'))
-        AND coalesce(clinical_status_code, 'active') IN ('active', 'recurrence', 'relapse')
-        AND coalesce(verification_status_code, '') NOT IN ('refuted', 'entered-in-error')
+        AND is_active_condition(clinical_status_code, verification_status_code)
 )
 SELECT
     r.connection_id,

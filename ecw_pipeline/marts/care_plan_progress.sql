@@ -55,9 +55,8 @@ SELECT
     coalesce(c.title, c.category_text, c.category_display) AS plan,
     c.period_start_at,
     c.period_end_at,
-    coalesce(c.status = 'active' AND c.period_end_at <= e.as_of - CASE length(c.period_end)
-            WHEN 4 THEN INTERVAL 1 YEAR WHEN 7 THEN INTERVAL 1 MONTH WHEN 10 THEN INTERVAL 1 DAY
-            ELSE INTERVAL 1 MICROSECOND END, false) AS is_overdue,
+    coalesce(c.status = 'active' AND end_of(c.period_end_at, c.period_end) <= e.as_of, false)
+        AS is_overdue,
     coalesce(a.activities, 0) AS activities,
     coalesce(a.completed, 0) AS completed,
     coalesce(a.under_way, 0) AS under_way,

@@ -38,8 +38,7 @@ SELECT
 FROM (
     SELECT
         *,
-        coalesce(status, '') NOT IN ('planned', 'cancelled', 'noshow', 'entered-in-error')
-            AS took_place
+        took_place(status) AS took_place
     FROM core.encounter
     WHERE status IS DISTINCT FROM 'entered-in-error'
 )

@@ -32,8 +32,7 @@ denominator AS (
         FROM core.condition
         WHERE (left(icd10_code, 3) IN (SELECT code FROM ops.code_list WHERE list = 'diabetes')
                 OR snomed_code IN (SELECT code FROM ops.code_list WHERE list = 'diabetes'))
-            AND coalesce(clinical_status_code, 'active') IN ('active', 'recurrence', 'relapse')
-            AND coalesce(verification_status_code, '') NOT IN ('refuted', 'entered-in-error')
+            AND is_active_condition(clinical_status_code, verification_status_code)
     ) AS d USING (connection_id, patient_id)
     SEMI JOIN (
         SELECT
@@ -42,7 +41,7 @@ denominator AS (
             try_cast(left(coalesce(period_start, period_start_at::VARCHAR), 4) AS BIGINT)
                 AS measurement_year
         FROM core.encounter
-        WHERE coalesce(status, '') NOT IN ('planned', 'cancelled', 'noshow', 'entered-in-error')
+        WHERE took_place(status)
     ) AS e USING (connection_id, patient_id, measurement_year)
     WHERE date_sub('year', p.born_on, m.last_day) BETWEEN 18 AND 75
         AND NOT p.is_deceased
@@ -51,17 +50,12 @@ latest AS (
     SELECT
         o.connection_id,
         o.patient_id,
-        CASE
-            WHEN lower(coalesce(o.value_unit_code, o.value_unit)) LIKE 'mmol/mol%'
-                    OR (o.loinc_code = '59261-8'
-                        AND coalesce(o.value_unit_code, o.value_unit) IS DISTINCT FROM '%')
-                THEN round(0.09148 * o.value_quantity + 2.152, 2)
-            ELSE o.value_quantity
-        END AS hba1c_percent
+        hba1c_percent(o.loinc_code, o.value_quantity, coalesce(o.value_unit_code, o.value_unit))
+            AS hba1c_percent
     FROM core.observation AS o
     JOIN period AS m USING (connection_id)
     WHERE o.loinc_code IN (SELECT code FROM ops.code_list WHERE list = 'hba1c')
-        AND o.status IN ('final', 'amended', 'corrected')
+        AND is_final(o.status)
         AND o.effective_at <= m.as_of
         AND left(coalesce(o.effective_date_time, o.effective_period_start, o.effective_instant,
             o.effective_at::VARCHAR), 4) = m.measurement_year::VARCHAR

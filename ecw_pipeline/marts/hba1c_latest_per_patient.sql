@@ -16,18 +16,13 @@ WITH result AS (
         connection_id,
         patient_id,
         observation_id,
-        CASE
-            WHEN lower(coalesce(value_unit_code, value_unit)) LIKE 'mmol/mol%'
-                    OR (loinc_code = '59261-8'
-                        AND coalesce(value_unit_code, value_unit) IS DISTINCT FROM '%')
-                THEN round(0.09148 * value_quantity + 2.152, 2)
-            ELSE value_quantity
-        END AS hba1c_percent,
+        hba1c_percent(loinc_code, value_quantity, coalesce(value_unit_code, value_unit))
+            AS hba1c_percent,
         effective_at,
         issued_at
     FROM core.observation
     WHERE loinc_code IN (SELECT code FROM ops.code_list WHERE list = 'hba1c')
-        AND status IN ('final', 'amended', 'corrected')
+        AND is_final(status)
         AND value_quantity IS NOT NULL
         AND patient_id IS NOT NULL
 ),
@@ -36,8 +31,7 @@ diabetic AS (
     FROM core.condition
     WHERE (left(icd10_code, 3) IN (SELECT code FROM ops.code_list WHERE list = 'diabetes')
             OR snomed_code IN (SELECT code FROM ops.code_list WHERE list = 'diabetes'))
-        AND coalesce(clinical_status_code, 'active') IN ('active', 'recurrence', 'relapse')
-        AND coalesce(verification_status_code, '') NOT IN ('refuted', 'entered-in-error')
+        AND is_active_condition(clinical_status_code, verification_status_code)
 )
 SELECT
     r.connection_id,

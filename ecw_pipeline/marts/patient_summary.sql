@@ -29,8 +29,7 @@ visit AS (
         v.connection_id,
         v.patient_id,
         max(v.period_start_at) FILTER (
-            coalesce(v.status, '') NOT IN ('planned', 'cancelled', 'noshow', 'entered-in-error')
-            AND v.period_start_at <= e.as_of) AS last_visit_at,
+            took_place(v.status) AND v.period_start_at <= e.as_of) AS last_visit_at,
         min(v.period_start_at) FILTER (v.status = 'planned' AND v.period_start_at > e.as_of)
             AS next_visit_at
     FROM core.encounter AS v
@@ -40,8 +39,7 @@ visit AS (
 problem AS (
     SELECT connection_id, patient_id, count(*) AS problems
     FROM core.condition
-    WHERE coalesce(clinical_status_code, 'active') IN ('active', 'recurrence', 'relapse')
-        AND coalesce(verification_status_code, '') NOT IN ('refuted', 'entered-in-error')
+    WHERE is_active_condition(clinical_status_code, verification_status_code)
         AND abatement_at IS NULL
         AND coalesce(abatement_date_time, abatement_period_start, abatement_period_end,
             abatement_string) IS NULL
@@ -60,10 +58,7 @@ allergy AS (
 medication AS (
     SELECT connection_id, patient_id, count(*) AS prescriptions
     FROM core.medication_request
-    WHERE status = 'active'
-        AND coalesce(intent, 'order')
-            IN ('order', 'original-order', 'reflex-order', 'filler-order', 'instance-order')
-        AND NOT coalesce(do_not_perform, false)
+    WHERE is_active_order(status, intent, do_not_perform)
     GROUP BY ALL
 ),
 a1c AS (
@@ -71,17 +66,11 @@ a1c AS (
         connection_id,
         patient_id,
         arg_max(
-            CASE
-                WHEN lower(coalesce(value_unit_code, value_unit)) LIKE 'mmol/mol%'
-                        OR (loinc_code = '59261-8'
-                            AND coalesce(value_unit_code, value_unit) IS DISTINCT FROM '%')
-                    THEN round(0.09148 * value_quantity + 2.152, 2)
-                ELSE value_quantity
-            END,
+            hba1c_percent(loinc_code, value_quantity, coalesce(value_unit_code, value_unit)),
             (effective_at, issued_at IS NOT NULL, issued_at, observation_id)) AS hba1c_percent
     FROM core.observation
     WHERE loinc_code IN (SELECT code FROM ops.code_list WHERE list = 'hba1c')
-        AND status IN ('final', 'amended', 'corrected')
+        AND is_final(status)
         AND effective_at IS NOT NULL
     GROUP BY ALL
 ),
@@ -92,7 +81,7 @@ result AS (
         arg_max(value_quantity, (effective_at, observation_id)) AS body_mass_index
     FROM core.observation
     WHERE loinc_code = '39156-5'
-        AND status IN ('final', 'amended', 'corrected')
+        AND is_final(status)
         AND effective_at IS NOT NULL
     GROUP BY ALL
 )

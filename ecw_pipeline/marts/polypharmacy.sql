@@ -18,10 +18,7 @@ WITH active AS (
             r.medication_request_id) AS medication
     FROM core.medication_request AS r
     LEFT JOIN core.medication AS m USING (connection_id, medication_id)
-    WHERE r.status = 'active'
-        AND coalesce(r.intent, 'order')
-            IN ('order', 'original-order', 'reflex-order', 'filler-order', 'instance-order')
-        AND NOT coalesce(r.do_not_perform, false)
+    WHERE is_active_order(r.status, r.intent, r.do_not_perform)
         AND r.patient_id IS NOT NULL
 )
 SELECT

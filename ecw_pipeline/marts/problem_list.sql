@@ -27,8 +27,7 @@ SELECT
         PARTITION BY connection_id, patient_id, coalesce(icd10_code, snomed_code, code, condition_id)
     ) AS repeats
 FROM core.condition
-WHERE coalesce(clinical_status_code, 'active') IN ('active', 'recurrence', 'relapse')
-    AND coalesce(verification_status_code, '') NOT IN ('refuted', 'entered-in-error')
+WHERE is_active_condition(clinical_status_code, verification_status_code)
     AND abatement_at IS NULL
     AND coalesce(abatement_date_time, abatement_period_start, abatement_period_end,
         abatement_string) IS NULL

@@ -43,9 +43,7 @@ timed AS (
         coalesce(t.execution_period_end_at, s.completed_at, t.last_modified_at) AS ended_at,
         epoch(ended_at - t.authored_at) / 3600 AS hours,
         epoch(e.as_of - t.authored_at) / 3600 AS waited_hours,
-        t.restriction_period_end_at <= e.as_of - CASE length(t.restriction_period_end)
-            WHEN 4 THEN INTERVAL 1 YEAR WHEN 7 THEN INTERVAL 1 MONTH WHEN 10 THEN INTERVAL 1 DAY
-            ELSE INTERVAL 1 MICROSECOND END AS is_late
+        end_of(t.restriction_period_end_at, t.restriction_period_end) <= e.as_of AS is_late
     FROM core.task AS t
     LEFT JOIN exported AS e USING (connection_id)
     LEFT JOIN seen AS s USING (connection_id, task_id)

@@ -17,6 +17,6 @@ SELECT
     count(*) FILTER (is_telehealth) AS telehealth_encounters,
     round(count(*) FILTER (is_telehealth) / count(*), 4) AS telehealth_share
 FROM core.encounter
-WHERE status IS NULL OR status NOT IN ('planned', 'cancelled', 'noshow', 'entered-in-error')
+WHERE took_place(status)
 GROUP BY ALL
 ORDER BY month DESC, connection_id

@@ -9,7 +9,7 @@ from ecw_pipeline.errors import EcwError, UnsupportedViewError
 from ecw_pipeline.landing.landing import Deletion
 from ecw_pipeline.ledger import Ledger
 from ecw_pipeline.ledger_rows import Export
-from ecw_pipeline.marts.catalog import Mart
+from ecw_pipeline.marts.catalog import Mart, built_in_rules
 from ecw_pipeline.stages.attachment_records import tell_of_attachments
 from ecw_pipeline.stages.completeness import is_complete
 from ecw_pipeline.stages.flattening import FlatFiles, flatten
@@ -32,6 +32,7 @@ from ecw_pipeline.warehouse.mart_runner import (
     mart_names,
     note_completeness,
     write_code_lists,
+    write_rules,
 )
 from ecw_pipeline.warehouse.merge import Moved, fold, refold_table
 from ecw_pipeline.warehouse.publish import (
@@ -305,6 +306,7 @@ def replace_marts(lake: Lake, marts: Iterable[Mart], errors: list[EcwError]) -> 
     codes = lake.codes
     with working_warehouse(lake.folder.working_warehouse) as connection:
         write_code_lists(connection, [astuple(code) for code in codes])
+        write_rules(connection, [astuple(rule) for rule in built_in_rules()])
         for mart in marts:
             try:
                 built[mart.name] = build_mart(

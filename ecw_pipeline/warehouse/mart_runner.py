@@ -1,6 +1,6 @@
 """Builds marts: each a query over the tables of `core`, kept as a table of `marts`."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 
 import duckdb
@@ -46,6 +46,15 @@ def build_mart(
             connection.execute(f"COMMENT ON COLUMN {place} IS {literal(meaning)}")
     counted = connection.execute(f"SELECT count(*) FROM {table}").fetchone()
     return int(counted[0]) if counted else 0
+
+
+def write_rules(
+    connection: duckdb.DuckDBPyConnection, rules: Iterable[tuple[str, str, str]]
+) -> None:
+    """Define the macros that marts share, each by name, statement and meaning."""
+    for name, sql, meaning in rules:
+        connection.execute(sql)
+        connection.execute(f"COMMENT ON MACRO {identifier(name)} IS {literal(meaning)}")
 
 
 def write_code_lists(

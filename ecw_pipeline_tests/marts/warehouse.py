@@ -8,12 +8,12 @@ from typing import Any
 
 import duckdb
 
-from ecw_pipeline.marts.catalog import built_in_marts
+from ecw_pipeline.marts.catalog import built_in_marts, built_in_rules
 from ecw_pipeline.marts.codes import code_lists
 from ecw_pipeline.quoting import identifier
 from ecw_pipeline.stages.tables import all_tables
 from ecw_pipeline.warehouse.database import working_warehouse
-from ecw_pipeline.warehouse.mart_runner import build_mart, write_code_lists
+from ecw_pipeline.warehouse.mart_runner import build_mart, write_code_lists, write_rules
 
 PRACTICE = "practice"
 EXPORTED_AT = "2024-03-01T00:00:00Z"
@@ -55,4 +55,5 @@ def empty_warehouse(folder: Path) -> Iterator[Warehouse]:
             for statement in table.in_warehouse.bare_ddl():
                 connection.execute(statement)
         write_code_lists(connection, [astuple(code) for code in code_lists(None)])
+        write_rules(connection, [astuple(rule) for rule in built_in_rules()])
         yield Warehouse(connection)
