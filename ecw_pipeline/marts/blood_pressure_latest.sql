@@ -3,7 +3,8 @@
 -- A reading has a systolic (LOINC 8480-6) and a diastolic value (8462-4), as components of one
 -- observation or as two observations of the same moment; status final, amended or corrected.
 -- Values in kPa are turned into mm[Hg]. Of several readings at the latest moment, that of the
--- greatest observation_id is taken.
+-- greatest observation_id is taken; what is dated after the connection's newest export is a slip,
+-- and left out.
 -- has_hypertension: an active condition of ICD-10-CM I10 to I13, I15 or I16, or SNOMED CT
 -- 38341003 or 59621000. This approximates CMS165; it is no certified measure.
 -- Columns:
@@ -13,11 +14,17 @@
 --   measured_at: When it was measured (UTC)
 --   has_hypertension: Whether the patient has an active hypertension
 --   observation_id: The reading
-WITH usable AS (
+WITH exported AS (
+    SELECT connection_id, max(transaction_time) AS as_of
+    FROM ops.load
+    GROUP BY ALL
+),
+usable AS (
     SELECT connection_id, observation_id, patient_id, effective_at, loinc_code,
         mm_hg(value_quantity, coalesce(value_unit_code, value_unit)) AS mm_hg
     FROM core.observation
-    WHERE is_final(status) AND patient_id IS NOT NULL
+    LEFT JOIN exported USING (connection_id)
+    WHERE is_final(status) AND patient_id IS NOT NULL AND coalesce(effective_at <= as_of, true)
 ),
 measured AS (
     SELECT

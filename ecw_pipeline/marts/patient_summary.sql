@@ -3,7 +3,8 @@
 -- Counts are of what is active now, as problem_list, allergy_list and active_medications have it.
 -- last_visit_at is the start of the latest encounter that took place; next_visit_at the earliest
 -- planned one after the connection's newest export, which age is of, too. The latest values are of
--- status final, amended or corrected; HbA1c is that of hba1c_latest_per_patient.
+-- status final, amended or corrected, and not of after that export; HbA1c is that of
+-- hba1c_latest_per_patient.
 -- Columns:
 --   medical_record_number: First identifier of type MR
 --   family_name: Family name
@@ -67,22 +68,26 @@ a1c AS (
         patient_id,
         arg_max(
             hba1c_percent(loinc_code, value_quantity, coalesce(value_unit_code, value_unit)),
-            (effective_at, issued_at IS NOT NULL, issued_at, observation_id)) AS hba1c_percent
+            (effective_at IS NOT NULL, effective_at, issued_at IS NOT NULL, issued_at,
+                observation_id)) AS hba1c_percent
     FROM core.observation
+    LEFT JOIN exported USING (connection_id)
     WHERE loinc_code IN (SELECT code FROM ops.code_list WHERE list = 'hba1c')
         AND is_final(status)
-        AND effective_at IS NOT NULL
+        AND coalesce(effective_at <= as_of, true)
     GROUP BY ALL
 ),
 result AS (
     SELECT
         connection_id,
         patient_id,
-        arg_max(value_quantity, (effective_at, observation_id)) AS body_mass_index
+        arg_max(value_quantity, (effective_at IS NOT NULL, effective_at, observation_id))
+            AS body_mass_index
     FROM core.observation
+    LEFT JOIN exported USING (connection_id)
     WHERE loinc_code = '39156-5'
         AND is_final(status)
-        AND effective_at IS NOT NULL
+        AND coalesce(effective_at <= as_of, true)
     GROUP BY ALL
 )
 SELECT

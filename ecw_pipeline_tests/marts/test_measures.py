@@ -68,6 +68,31 @@ def test_what_is_no_final_hba1c_does_not_count(
     assert warehouse.mart(A1C, "observation_id") == [("o1",)]
 
 
+def test_a_year_that_was_mistyped_does_not_stay_the_latest(warehouse: Warehouse) -> None:
+    warehouse.exported("Observation", "2024-03-01T00:00:00Z")
+    warehouse.add("core.patient", {"patient_id": "ann", "is_deceased": False})
+    for name, at in (("1", "2024-02-28T00:00:00Z"), ("2", "2042-02-28T00:00:00Z")):
+        warehouse.add(
+            "core.observation",
+            result(f"a{name}", float(name), at),
+            result(f"b{name}", float(name), at, loinc_code="39156-5"),
+            result(f"c{name}", float(name), at, loinc_code="8480-6"),
+            result(f"d{name}", float(name), at, loinc_code="8462-4"),
+        )
+
+    assert warehouse.mart(A1C, "hba1c_percent") == [(1.0,)]
+    assert warehouse.mart(PRESSURE, "systolic_mm_hg, diastolic_mm_hg") == [(1.0, 1.0)]
+    assert warehouse.mart("patient_summary", "hba1c_percent, body_mass_index") == [(1.0, 1.0)]
+
+
+@pytest.mark.parametrize("mart", [A1C, "patient_summary"])
+def test_an_hba1c_without_a_date_is_better_than_none(warehouse: Warehouse, mart: str) -> None:
+    warehouse.add("core.patient", {"patient_id": "ann", "is_deceased": False})
+    warehouse.add("core.observation", result("o1", 6.1, None))
+
+    assert warehouse.mart(mart, "hba1c_percent") == [(6.1,)]
+
+
 def test_mmol_per_mol_become_percent(warehouse: Warehouse) -> None:
     ifcc = {"loinc_code": "59261-8", "value_unit_code": "mmol/mol"}
     warehouse.add("core.observation", result("o1", 53, "2024-01-01", **ifcc))

@@ -340,6 +340,19 @@ def test_a_care_plan_is_as_far_as_its_activities_and_goals(warehouse: Warehouse)
     warehouse.add(
         "core.care_plan_activity", *({"care_plan_id": "p1", "status": one} for one in states)
     )
+    referred = ("Task", "done"), ("Task", "asked"), ("Task", "failed"), ("ServiceRequest", "active")
+    warehouse.add(
+        "core.care_plan_activity",
+        *(
+            {"care_plan_id": "p2", "reference_type": kind, "reference_id": name}
+            for kind, name in (*referred, ("MedicationRequest", "held"), ("Appointment", "done"))
+        ),
+    )
+    tasks = {"done": "completed", "asked": "requested", "failed": "failed"}
+    warehouse.add("core.task", *({"task_id": one, "status": tasks[one]} for one in tasks))
+    warehouse.add("core.service_request", {"service_request_id": "active", "status": "active"})
+    held = {"medication_request_id": "held", "status": "on-hold"}
+    warehouse.add("core.medication_request", held)
     goals = [{"care_plan_id": "p1", "goal_id": one} for one in ("g1", "g2", "gone")]
     warehouse.add("core.care_plan_goal", *goals)
     warehouse.add(
@@ -354,5 +367,5 @@ def test_a_care_plan_is_as_far_as_its_activities_and_goals(warehouse: Warehouse)
     )
     assert warehouse.mart("care_plan_progress", columns) == [
         ("p1", True, 5, 2, 1, 1, 0.4, 3, 1),
-        ("p2", False, 0, 0, 0, 0, None, 0, 0),
+        ("p2", False, 5, 1, 2, 1, 0.2, 0, 0),
     ]
