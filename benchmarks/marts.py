@@ -52,21 +52,22 @@ def parsed_arguments() -> argparse.Namespace:
 def repeat_practice(
     connection: duckdb.DuckDBPyConnection, warehouse: Path, observations: int
 ) -> None:
-    """Copy a warehouse, its tables of `core` as often as needed."""
+    """Copy a warehouse, its tables of `core` and `history` as often as needed."""
     connection.execute(f"ATTACH {literal(str(warehouse))} AS small (READ_ONLY)")
     times = -(-observations // count(connection, "small.core.observation"))
-    for schema in ("core", "ops", "marts"):
+    for schema in ("core", "history", "ops", "marts"):
         connection.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
     tables = connection.execute(
         "SELECT schema_name, table_name FROM duckdb_tables()"
-        " WHERE database_name = 'small' AND schema_name IN ('core', 'ops') ORDER BY ALL"
+        " WHERE database_name = 'small' AND schema_name IN ('core', 'history', 'ops') ORDER BY ALL"
     ).fetchall()
     for schema, name in tables:
         table = f"{schema}.{identifier(name)}"
-        ids = id_columns(connection, schema, name) if schema == "core" else []
+        is_repeated = schema in ("core", "history")
+        ids = id_columns(connection, schema, name) if is_repeated else []
         replaced = ", ".join(f"{one} || '-' || n AS {one}" for one in map(identifier, ids))
         columns = f"small.* REPLACE ({replaced})" if replaced else "small.*"
-        copies = times if schema == "core" else 1
+        copies = times if is_repeated else 1
         connection.execute(
             f"CREATE TABLE {table} AS"
             f" SELECT {columns} FROM small.{table} AS small, range({copies}) AS copy(n)"

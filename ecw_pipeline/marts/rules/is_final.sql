@@ -1,3 +1,3 @@
 -- Whether a result stands: status final, amended or corrected.
 CREATE OR REPLACE MACRO is_final(status) AS
-    coalesce(status IN ('final', 'amended', 'corrected'), false)
+    status IN ('final', 'amended', 'corrected')
