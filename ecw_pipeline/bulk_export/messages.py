@@ -188,6 +188,7 @@ def parse_manifest(document: Mapping[str, Any], status_url: str) -> Manifest:
         _file(kind, entry, status_url)
         for key, kind in _KINDS.items()
         for entry in _entries(document.get(key))
+        if not _is_nothing(entry)
     )
     needs_token = str(document.get("requiresAccessToken")).lower() in ("true", "none")
     return Manifest(transaction_time, needs_token, files)
@@ -228,6 +229,12 @@ def _entries(value: object) -> list[Any]:
     if value is None:
         return []
     return value if isinstance(value, list) else [value]
+
+
+def _is_nothing(entry: Any) -> bool:
+    """Whether a server only says that it has nothing of a type: a count of 0, and no file."""
+    is_named = isinstance(entry, dict)
+    return is_named and not entry.get("url") and _whole_number(entry.get("count")) == 0
 
 
 def _file(kind: FileKind, entry: Any, status_url: str) -> ManifestFile:

@@ -75,6 +75,14 @@ def test_keys_may_be_absent_or_empty(keys: dict[str, Any]) -> None:
     assert manifest(**keys) == Manifest(MONDAY, True, ())
 
 
+@pytest.mark.parametrize("nothing", [{"url": None, "count": 0}, {"url": "", "count": "0"}])
+def test_a_type_of_which_there_is_nothing_needs_no_file(nothing: dict[str, Any]) -> None:
+    there = {"type": "Patient", "url": "https://a.org/1"}
+    files = manifest(output=[{"type": "Task", **nothing}, there]).files
+
+    assert [file.resource_type for file in files] == ["Patient"]
+
+
 def test_the_outcome_of_later_drafts_is_the_error_of_today() -> None:
     (only,) = manifest(outcome=[{"type": "OperationOutcome", "url": "https://a.org/1"}]).files
 
