@@ -5,6 +5,8 @@ Messages name files, lines and settings; never patient content, tokens or URL qu
 
 from typing import ClassVar
 
+_MOST_TOLD = 5
+
 
 class EcwError(Exception):
     """Anything this project refuses, with what to do about it.
@@ -65,3 +67,17 @@ class MachineError(EcwError):
     """This machine is in the way: a full disk, a port in use, a folder not writable."""
 
     exit_code: ClassVar[int] = 8
+
+
+def raise_first(errors: list[EcwError]) -> None:
+    """Raise what went wrong for some, after the others had their turn.
+
+    Raises:
+        EcwError: the first error; its message tells of the others too.
+    """
+    if errors:
+        first = errors[0]
+        told = list(dict.fromkeys(error.message for error in errors))
+        more = [f"{len(told) - _MOST_TOLD} more"] if len(told) > _MOST_TOLD else []
+        first.message = "; also: ".join(told[:_MOST_TOLD] + more)
+        raise first

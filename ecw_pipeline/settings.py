@@ -27,7 +27,6 @@ MINUTES_OF_A_YEAR = 525_600
 DAYS_OF_A_CENTURY = 36_525
 
 # The two ways to say where a connection's secret is, in the connections file.
-_SECRET_KEYS = ("client_secret_env", "client_secret_file")
 _MIME_TYPE = re.compile(r"[\w.+*-]+/[\w.+*-]+", re.ASCII)
 _CONNECTION_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
@@ -75,6 +74,8 @@ class ConnectionSettings(BaseModel):
     fhir_endpoint: str = ""
     client_id: str = ""
     client_secret: SecretStr | None = None
+    client_secret_env: str = ""
+    client_secret_file: Path | None = None
     private_key_file: Path | None = None
     key_id: str = ""
     auth_kind: AuthKind | None = None
@@ -92,6 +93,25 @@ class ConnectionSettings(BaseModel):
 
     _types = field_validator("resource_types", mode="before")(_type_list)
     _connection_id = field_validator("connection_id")(_folder_name)
+
+    @property
+    def secret(self) -> SecretStr | None:
+        """The secret, from wherever it is kept; it is read when it is wanted, so that one that
+        cannot be read stops no other connection.
+
+        Raises:
+            ConfigurationError: the variable is not set, or the file cannot be read.
+        """
+        where = f"connection {self.connection_id}"
+        if variable := self.client_secret_env:
+            if not os.environ.get(variable):
+                raise ConfigurationError(
+                    f"{where} takes its secret from {variable}, which is not set", f"set {variable}"
+                )
+            return SecretStr(os.environ[variable])
+        if file := self.client_secret_file:
+            return SecretStr(read_secret_file(file, f"{where}, client_secret_file"))
+        return self.client_secret
 
 
 class Settings(BaseSettings):
@@ -254,25 +274,10 @@ def _connection(path: Path, name: str, table: Any) -> ConnectionSettings:
             f"{where} holds a secret",
             "name the variable or file that holds it: client_secret_env or client_secret_file",
         )
-    fields = {key: value for key, value in table.items() if key not in _SECRET_KEYS}
-    secret = _secret(where, table)
     try:
-        return ConnectionSettings(connection_id=name, client_secret=secret, **fields)
+        return ConnectionSettings(connection_id=name, **table)
     except ValidationError as error:
         raise ConfigurationError(*_in_words(error, where)) from None
-
-
-def _secret(where: str, table: dict[str, Any]) -> SecretStr | None:
-    variable, file = (table.get(key) for key in _SECRET_KEYS)
-    if variable is not None:
-        if not os.environ.get(str(variable)):
-            raise ConfigurationError(
-                f"{where} takes its secret from {variable}, which is not set", f"set {variable}"
-            )
-        return SecretStr(os.environ[str(variable)])
-    if file is not None:
-        return SecretStr(read_secret_file(Path(file), f"{where}, client_secret_file"))
-    return None
 
 
 def read_secret_file(path: Path, setting: str) -> str:

@@ -140,10 +140,10 @@ class TestConnectionsFile:
         main, west = Settings.from_environment().connections()
 
         assert (main.connection_id, west.connection_id) == ("main", "west")
-        assert main.client_secret is not None
-        assert west.client_secret is not None
-        assert main.client_secret.get_secret_value() == SECRET
-        assert west.client_secret.get_secret_value() == f"{SECRET}-west"
+        assert main.secret is not None
+        assert west.secret is not None
+        assert main.secret.get_secret_value() == SECRET
+        assert west.secret.get_secret_value() == f"{SECRET}-west"
         assert west.resource_types == ("Patient",)
 
     def test_a_missing_file_is_named(self) -> None:
@@ -196,8 +196,10 @@ class TestConnectionsFile:
 
     def test_a_secret_variable_that_is_not_set_is_named(self) -> None:
         connections_file('[connections.main]\nclient_secret_env = "NOT_THERE"\n')
+        (main,) = Settings.from_environment().connections()
 
-        assert "takes its secret from NOT_THERE, which is not set" in refusal()
+        with pytest.raises(ConfigurationError, match="main takes its secret from NOT_THERE, which"):
+            _ = main.secret
 
     def test_a_connection_name_that_is_no_folder_name_is_refused(self) -> None:
         connections_file('[connections."../up"]\nclient_id = "me"\n')

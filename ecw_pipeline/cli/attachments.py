@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from ecw_pipeline.errors import EcwError
+from ecw_pipeline.errors import EcwError, raise_first
 
 
 def add_to(app: typer.Typer) -> None:
@@ -44,5 +44,4 @@ def run(
         console.print(
             f"{attached.fetched} of {attached.settled} brought now: {lake.folder.attachments}",
         )
-    if errors:
-        raise errors[0]
+    raise_first(errors)

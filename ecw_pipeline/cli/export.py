@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ecw_pipeline.cli.instants import instant
-from ecw_pipeline.errors import EcwError
+from ecw_pipeline.errors import EcwError, raise_first
 
 if TYPE_CHECKING:
     from ecw_pipeline.ledger_rows import Export
@@ -64,9 +64,11 @@ def run(
     asked = ask_all(lake, today, errors, wish)
     _say(asked)
     if wait and asked:
-        _bring_home(lake, [export.export_id for export in asked])
-    if errors:
-        raise errors[0]
+        try:
+            _bring_home(lake, [export.export_id for export in asked])
+        except EcwError as error:
+            errors.append(error)
+    raise_first(errors)
     if wait:
         require_up_to_date(stale_tables(lake), said)
 

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ecw_pipeline.errors import EcwError
+from ecw_pipeline.errors import EcwError, raise_first
 
 if TYPE_CHECKING:
     from ecw_pipeline.stages.pruning import OldExport
@@ -43,8 +43,7 @@ def run(
             show_rows(("export", "as of", "MB", "what of it"), [_row(one) for one in found])
         hint = "; add --yes to take them away" if going else ""
         console.print(f"{len(going)} exports may go, {_megabytes(going)} of received files{hint}")
-    if errors:
-        raise errors[0]
+    raise_first(errors)
 
 
 def _row(one: "OldExport") -> tuple[str, str, str, str]:

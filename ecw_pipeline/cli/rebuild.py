@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from ecw_pipeline.errors import EcwError
+from ecw_pipeline.errors import EcwError, raise_first
 
 
 def add_to(app: typer.Typer) -> None:
@@ -36,6 +36,5 @@ def run(
             rebuild(lake, errors, step)
     name = f"core.{table} and history.{table}" if table else "everything"
     console.print(f"{name} made anew: {lake.folder.warehouse}")
-    if errors:
-        raise errors[0]
+    raise_first(errors)
     require_up_to_date(stale_tables(lake), said)

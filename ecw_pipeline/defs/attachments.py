@@ -2,10 +2,10 @@
 
 import dagster as dg
 
-from ecw_pipeline.defs.failures import first_error, spoken_failures
+from ecw_pipeline.defs.failures import spoken_failures
 from ecw_pipeline.defs.partitions import ONE_RUN
 from ecw_pipeline.defs.resources import LakeResource
-from ecw_pipeline.errors import EcwError
+from ecw_pipeline.errors import EcwError, raise_first
 from ecw_pipeline.stages.attachments import fetch_attachments
 from ecw_pipeline.warehouse.attachments import SOURCE_TABLES
 
@@ -29,7 +29,7 @@ def attachments(
     errors: list[EcwError] = []
     with spoken_failures(context):
         attached = fetch_attachments(lake.open(), errors, retry=config.retry)
-        first_error(errors)
+        raise_first(errors)
     counts = {
         f"{name}/{state}": count
         for name, states in attached.states.items()

@@ -6,11 +6,11 @@ import dagster as dg
 from pydantic import Field
 
 from ecw_pipeline.defs.arrival import SPEC, judge_arrival
-from ecw_pipeline.defs.failures import first_error, spoken_failures
+from ecw_pipeline.defs.failures import spoken_failures
 from ecw_pipeline.defs.figures import figures_of_arrived, figures_of_asked
 from ecw_pipeline.defs.partitions import DAYS, ONE_RUN, exports_of_run
 from ecw_pipeline.defs.resources import LakeResource
-from ecw_pipeline.errors import ConfigurationError, EcwError
+from ecw_pipeline.errors import ConfigurationError, EcwError, raise_first
 from ecw_pipeline.fhir.instants import parse_instant
 from ecw_pipeline.ledger_rows import Export
 from ecw_pipeline.stages import exports, landing
@@ -59,7 +59,7 @@ def _ask_all(lake: Lake, context: dg.AssetExecutionContext, config: ExportConfig
     errors: list[EcwError] = []
     since = parse_instant(config.since) if config.since else None
     days = context.partition_keys
-    for connection in lake.connections():
+    for connection in lake.usable_connections(errors):
         try:
             if config.types:
                 asked += ask_for_types(lake, connection, days, config.types, since)
@@ -71,7 +71,7 @@ def _ask_all(lake: Lake, context: dg.AssetExecutionContext, config: ExportConfig
     tags = {f"{EXPORT_TAG}/{export.export_id}": export.connection_id for export in asked}
     tags |= {f"{SINCE_TAG}/{one.export_id}": exports.describe(one)["since"] for one in asked}
     context.instance.add_run_tags(context.run.run_id, tags)
-    first_error(errors + [exports.why_failed(one) for one in asked if one.state == "failed"])
+    raise_first(errors + [exports.why_failed(one) for one in asked if one.state == "failed"])
     return asked
 
 
@@ -112,5 +112,5 @@ def _await_all(lake: Lake, context: dg.AssetExecutionContext) -> list[Export]:
         except EcwError as error:  # the resources are good without the server's words
             context.log.error(str(error))
     if len(errors) == len(ended):
-        first_error(errors)
+        raise_first(errors)
     return ended

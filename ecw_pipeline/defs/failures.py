@@ -37,16 +37,3 @@ def failure(error: EcwError) -> dg.Failure:
         description=str(error),
         metadata={"next_step": error.next_step or "none known", "exit_code": error.exit_code},
     )
-
-
-def first_error(errors: list[EcwError]) -> None:
-    """Raise what went wrong for some, after the others had their turn.
-
-    Raises:
-        EcwError: the first error; it says how many more there were.
-    """
-    if errors:
-        first = errors[0]
-        if len(errors) > 1:
-            first.message = f"{first.message} (and {len(errors) - 1} more failed)"
-        raise first

@@ -52,7 +52,7 @@ def _requests(lake: Lake) -> Figures:
     """Requests of the longest window, a day for eClinicalWorks, over all connections."""
     uses = [
         Budget(lake.folder.budget(one.connection_id), one.windows, lake.clock).longest()
-        for one in lake.connections()
+        for one in lake.usable_connections([])
     ]
     return {
         "requests_used": dg.MetadataValue.int(sum(used for used, _ in uses)),

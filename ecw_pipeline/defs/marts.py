@@ -5,12 +5,12 @@ from collections.abc import Iterator, Mapping
 import dagster as dg
 import duckdb
 
-from ecw_pipeline.defs.failures import first_error, spoken_failures
+from ecw_pipeline.defs.failures import spoken_failures
 from ecw_pipeline.defs.labels import FRESHNESS, dictionary
 from ecw_pipeline.defs.partitions import ONE_RUN
 from ecw_pipeline.defs.resources import LakeResource, WarehouseResource
 from ecw_pipeline.defs.table_specs import SCHEMA, columns_of_mart
-from ecw_pipeline.errors import EcwError
+from ecw_pipeline.errors import EcwError, raise_first
 from ecw_pipeline.marts.catalog import Mart
 from ecw_pipeline.stages.loading import build_marts
 from ecw_pipeline.warehouse.mart_runner import complete_up_to, mart_columns
@@ -40,7 +40,7 @@ def mart_assets(marts: Mapping[str, Mart], table_names: frozenset[str]) -> dg.As
                 asset_key=["marts", name], metadata={"dagster/row_count": count, **known[name]}
             )
         with spoken_failures(context):
-            first_error(errors)
+            raise_first(errors)
 
     return build
 

@@ -5,12 +5,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import dagster as dg
 
 from ecw_pipeline.defs.exports import export_manifest
-from ecw_pipeline.defs.failures import first_error, spoken_failures
+from ecw_pipeline.defs.failures import spoken_failures
 from ecw_pipeline.defs.figures import seconds_since
 from ecw_pipeline.defs.labels import tags_of
 from ecw_pipeline.defs.partitions import DAYS, ONE_RUN, exports_of_run
 from ecw_pipeline.defs.resources import LakeResource
-from ecw_pipeline.errors import EcwError
+from ecw_pipeline.errors import EcwError, raise_first
 from ecw_pipeline.ledger_rows import Export
 from ecw_pipeline.stages.lake import Lake
 from ecw_pipeline.stages.landing import LandedCounts, land_type
@@ -84,7 +84,7 @@ def _land(
                     landed.append(land_type(lake, export, resource_type))
                 except EcwError as error:
                     errors.append(error)
-    first_error(errors)
+    raise_first(errors)
     return landed
 
 

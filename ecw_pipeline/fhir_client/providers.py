@@ -145,13 +145,14 @@ def connect(settings: ConnectionSettings) -> Connection:
     level = settings.level or provider.level
     by_key: AuthKind | None = "private_key_jwt" if settings.private_key_file else None
     auth_kind = settings.auth_kind or by_key or provider.auth_kind
-    _require(settings, level, auth_kind)
+    secret = settings.secret
+    _require(settings, secret, level, auth_kind)
     return Connection(
         connection_id=settings.connection_id,
         provider=provider,
         base_url=checked_url(settings.fhir_endpoint or provider.default_endpoint),
         client_id=settings.client_id,
-        client_secret=settings.client_secret,
+        client_secret=secret,
         private_key_file=settings.private_key_file,
         key_id=settings.key_id,
         auth_kind=auth_kind,
@@ -178,14 +179,15 @@ def _provider(settings: ConnectionSettings) -> Provider:
     return PROVIDERS[settings.provider]
 
 
-def _require(settings: ConnectionSettings, level: ExportLevel, auth_kind: AuthKind) -> None:
+def _require(
+    settings: ConnectionSettings, secret: SecretStr | None, level: ExportLevel, auth_kind: AuthKind
+) -> None:
     name = settings.connection_id
     provider = PROVIDERS[settings.provider]
     needs = {
         "ECLINICALWORKS_FHIR_ENDPOINT": settings.fhir_endpoint or provider.default_endpoint,
         "ECLINICALWORKS_CLIENT_ID": settings.client_id or auth_kind == "none",
-        "ECLINICALWORKS_CLIENT_SECRET": settings.client_secret
-        or auth_kind in ("private_key_jwt", "none"),
+        "ECLINICALWORKS_CLIENT_SECRET": secret or auth_kind in ("private_key_jwt", "none"),
         "ECW_PRIVATE_KEY_FILE": settings.private_key_file or auth_kind != "private_key_jwt",
         "ECW_GROUP_ID": settings.group_id or level != "group",
     }

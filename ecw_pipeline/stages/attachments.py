@@ -80,7 +80,7 @@ def fetch_attachments(
     runs = []
     with lake.only_one("attachments"):
         load_exports(lake)
-        for connection in lake.connections():
+        for connection in lake.usable_connections(errors):
             with open_session(connection, folder, lake.clock) as session:
                 runs.append(_Run(lake, session, retry))
                 try:

@@ -358,7 +358,7 @@ def why_failed(export: Export) -> EcwError:
     """What became of an export that the server refused or gave up, or that we did."""
     return ProtocolError(
         f"export {export.export_id} {export.state}: {export.error}",
-        "materialise export_request of that day again to ask anew",
+        "ask anew: ecw export, or materialise export_request of that day again",
     )
 
 

@@ -10,7 +10,7 @@ from typing import Self
 
 from ecw_pipeline.bulk_export.client import BulkExportClient
 from ecw_pipeline.clock import Clock, SystemClock
-from ecw_pipeline.errors import ConfigurationError
+from ecw_pipeline.errors import ConfigurationError, EcwError
 from ecw_pipeline.fhir_client.providers import Connection, connect
 from ecw_pipeline.fhir_client.session import open_session
 from ecw_pipeline.fhir_client.tracing import trace_requests
@@ -76,6 +76,16 @@ class Lake:
             ConfigurationError: something needed is missing; the message names it.
         """
         return [connect(one) for one in self.settings.connections()]
+
+    def usable_connections(self, errors: list[EcwError]) -> list[Connection]:
+        """The connections that are complete; what is wrong with others is left in ``errors``."""
+        usable = []
+        for one in self.settings.connections():
+            try:
+                usable.append(connect(one))
+            except ConfigurationError as error:
+                errors.append(error)
+        return usable
 
     def chosen_connection(self, connection_id: str) -> Connection:
         """The connection of that id; without one, the only one there is.

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from ecw_pipeline.errors import ConfigurationError, EcwError, MachineError
+from ecw_pipeline.errors import ConfigurationError, EcwError, MachineError, raise_first
 from ecw_pipeline.fhir_client.providers import Connection
 from ecw_pipeline.ledger_rows import Export
 from ecw_pipeline.stages import exports, landing, loading
@@ -38,11 +38,12 @@ def ask_all(
     A connection that cannot be asked leaves its error in ``errors``; the others are asked.
 
     Raises:
-        ConfigurationError: a setting, or the folder of views, cannot be read: nothing is asked.
+        ConfigurationError: the connections file, or the folder of views, cannot be read: nothing is
+            asked.
     """
     _ = lake.tables
     asked: list[Export] = []
-    for connection in lake.connections():
+    for connection in lake.usable_connections(errors):
         try:
             asked += exports.start_exports(lake, connection, [day], wish, ask_again=True)
         except EcwError as error:
@@ -94,8 +95,7 @@ def bring_home(lake: Lake, export_ids: Sequence[str], step: Step = silent) -> Sy
     ]
     built = loading.build_marts(lake, lake.marts.values(), errors)
     step("marts", len(built), len(lake.marts))
-    if errors:
-        raise errors[0]
+    raise_first(errors)
     return Synced(
         tuple(export_ids),
         sum(one.moved.resources_changed for one in loaded),

@@ -13,6 +13,7 @@ from ecw_pipeline.errors import (
     ConfigurationError,
     EcwError,
     TemporaryError,
+    raise_first,
 )
 from ecw_pipeline.ledger_rows import Export
 from ecw_pipeline.stages.exports import advance_export, start_exports
@@ -46,8 +47,7 @@ def _sync(one: Practice, day: str = DAY) -> None:
     lake, errors = one.lake, []  # type: ignore[var-annotated]
     asked = ask_all(lake, day, errors)
     bring_home(lake, [export.export_id for export in asked])
-    if errors:
-        raise errors[0]
+    raise_first(errors)
 
 
 def _exports(one: Practice) -> int:
@@ -207,20 +207,26 @@ def test_a_table_whose_view_is_gone_is_gone(one: Practice, tmp_path: Path) -> No
     assert one.rows(tables) == []
 
 
-def test_a_connection_that_is_down_does_not_stop_the_others(one: Practice, tmp_path: Path) -> None:
+def test_a_connection_that_cannot_be_asked_does_not_stop_the_others(
+    one: Practice, tmp_path: Path
+) -> None:
     connections = tmp_path / "connections.toml"
     common = 'provider = "smart-sandbox"\nclient_id = "sandbox-client"\n'
-    common += 'client_secret_env = "ECLINICALWORKS_CLIENT_SECRET"\nwindows = ["100000/1s"]\n'
+    common += 'windows = ["100000/1s"]\n'
+    no_secret = common + 'client_secret_file = "/nowhere/secret"\n'
+    common += 'client_secret_env = "ECLINICALWORKS_CLIENT_SECRET"\n'
     connections.write_text(
+        f'[connections.aa_secretless]\nfhir_endpoint = "http://127.0.0.1:9/r4"\n{no_secret}'
         f'[connections.aa_down]\nfhir_endpoint = "http://127.0.0.1:9/fhir/r4"\n{common}'
         f'[connections.bb_up]\nfhir_endpoint = "{one.site.sandbox.base_url}"\n{common}',
         encoding="utf-8",
     )
     one.set("ECW_CONNECTIONS", connections)
 
-    with pytest.raises(TemporaryError):
+    with pytest.raises(ConfigurationError, match="aa_secretless, client_secret_file names") as told:
         _sync(one)
 
+    assert "; also: " in told.value.message
     assert one.rows("SELECT DISTINCT connection_id FROM core.patient") == [("bb_up",)]
 
 
