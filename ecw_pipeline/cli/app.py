@@ -68,17 +68,21 @@ inner = [group.typer_instance for group in app.registered_groups if group.typer_
 for command in (command for one in (app, *inner) for command in one.registered_commands):
     command.help = _flowing(command.callback.__doc__ or "") if command.callback else None
 
+# Set by --debug alone: ECW_DEBUG, which goes into services too, tells nothing of patients.
+_TRACEBACKS = "ECW_TRACEBACKS"
 # What typer makes of Ctrl-C.
 _INTERRUPTED = 130
 
 
 @app.callback()
 def options(
-    debug: bool = typer.Option(False, "--debug", help="Show tracebacks of errors."),
+    debug: bool = typer.Option(
+        False, "--debug", help="Tell of requests, and show tracebacks, which may quote data."
+    ),
 ) -> None:
     """From a FHIR EHR to an analytics warehouse."""
     if debug:
-        os.environ["ECW_DEBUG"] = "1"
+        os.environ["ECW_DEBUG"] = os.environ[_TRACEBACKS] = "1"
 
 
 def main() -> None:
@@ -104,7 +108,7 @@ def main() -> None:
 
 
 def _leave(error: EcwError) -> None:
-    if os.environ.get("ECW_DEBUG"):
+    if os.environ.get(_TRACEBACKS):
         traceback.print_exception(error)
     sys.stderr.write(f"error: {error.message}\n")
     if error.next_step:

@@ -66,7 +66,8 @@ def _run_dagster(port: int) -> None:
     quiet = "ignore:Function `dev_command` is superseded"  # by a tool that wants its own layout
     command = [sys.executable, "-W", quiet, "-m", "dagster", "dev"]
     command += ["-m", "ecw_pipeline.definitions"]
-    command += ["--host", "127.0.0.1", "--port", str(port)]
+    # What runs and sensors do is told in the UI; every tick of each would be two lines here.
+    command += ["--log-level", "warning", "--host", "127.0.0.1", "--port", str(port)]
     with subprocess.Popen(command) as child:  # noqa: S603 - our own interpreter and words
         try:
             child.wait()

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ecw_pipeline.errors import ConfigurationError
+
 if TYPE_CHECKING:
     from ecw_pipeline.fhir_client.providers import Provider
 
@@ -31,7 +33,13 @@ def run(
     from ecw_pipeline.cli import doctor
     from ecw_pipeline.cli.terminal import console
 
-    answers = _asked()
+    try:
+        answers = _asked()
+    except typer.Abort as error:
+        raise ConfigurationError(
+            "a question was not answered, and nothing written",
+            "answer on a terminal, or write .env by hand (README, Your own practice)",
+        ) from error
     write_settings(FILE, answers)
     console.print(f"wrote {', '.join(answers)} to {FILE.absolute()} (0600)")
     if check:
@@ -74,14 +82,17 @@ def _endpoint(provider: "Provider") -> str:
 
 
 def _credential(provider: "Provider") -> dict[str, str]:
-    if provider.auth_kind == "private_key_jwt":
-        question = "4. File of the private key, JWK or PEM (make one: ecw keys new FILE)"
-        return {"ECW_PRIVATE_KEY_FILE": str(Path(_line(question)).expanduser().absolute())}
-    return {"ECLINICALWORKS_CLIENT_SECRET": _line("4. Client secret (not shown)", hidden=True)}
+    if provider.auth_kind != "private_key_jwt":
+        question = "4. Client secret (not shown; empty for a key)"
+        secret = typer.prompt(question, default="", show_default=False, hide_input=True).strip()
+        if secret:
+            return {"ECLINICALWORKS_CLIENT_SECRET": secret}
+    question = "4. File of the private key, JWK or PEM (make one: ecw keys new FILE)"
+    return {"ECW_PRIVATE_KEY_FILE": str(Path(_line(question)).expanduser().absolute())}
 
 
-def _line(question: str, *, hidden: bool = False) -> str:
-    answer: str = typer.prompt(question, hide_input=hidden)
+def _line(question: str) -> str:
+    answer: str = typer.prompt(question)
     return answer.strip()
 
 

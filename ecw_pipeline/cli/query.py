@@ -67,13 +67,16 @@ def _ask(path: Path, query: str, output: Format) -> None:
     """Print the rows of each query in a text, as of the newest published state."""
     import duckdb
 
-    from ecw_pipeline.warehouse.database import read_published
+    from ecw_pipeline.warehouse.database import read_published, words_about_query
 
     try:
         with read_published(path) as connection:
             found = [_rows(connection, one) for one in connection.extract_statements(query)]
     except duckdb.Error as error:
-        raise ConfigurationError(f"the query failed: {error}", "correct it and run again") from None
+        raise ConfigurationError(
+            f"the query failed: {words_about_query(error)}",
+            "correct it and run again; where a value does not fit a type, try_cast gives null",
+        ) from error
     for columns, rows in found:
         _show(columns, rows, output)
 

@@ -49,11 +49,8 @@ def _print(lake: "Lake", state: dict[str, Any]) -> None:
     from ecw_pipeline.cli.terminal import console, show_rows
 
     console.print(f"data: {lake.folder.root}")
-    known = {one.connection_id for one in lake.settings.connections()}
     for connection_id in state["connections"]:
-        is_set = connection_id in known
-        unknown = "not configured fully: ecw doctor" if is_set else "no longer in the settings"
-        words = state["budget"].get(connection_id, unknown)
+        words = state["budget"].get(connection_id) or _why_unknown(lake, connection_id)
         console.print(f"connection {connection_id}: {words}")
     for words in state["problems"]:
         console.print(f"[red]problem[/red] {escape(words)}")
@@ -71,6 +68,19 @@ def _print(lake: "Lake", state: dict[str, Any]) -> None:
         typer.echo(f"{one['table']}: {one['view']}{fails}")
     if not state["exports"]:
         console.print("nothing has been asked for yet: ecw export, or ecw demo to try it out")
+
+
+def _why_unknown(lake: "Lake", connection_id: str) -> str:
+    """What there is to do about a connection that cannot be asked."""
+    from ecw_pipeline.cli.sandbox_connection import CONNECTION_ID
+
+    known = {one.connection_id: one for one in lake.settings.connections()}
+    if one := known.get(connection_id):
+        is_begun = one.client_id or one.fhir_endpoint
+        return "not configured fully: ecw doctor" if is_begun else "not set up yet: ecw init"
+    if connection_id == CONNECTION_ID:
+        return "the sandbox of ecw demo, which has ended"
+    return "no longer in the settings"
 
 
 def _export_in_short(export: dict[str, Any], *, several: bool) -> dict[str, Any]:

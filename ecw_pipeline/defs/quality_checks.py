@@ -12,6 +12,10 @@ from ecw_pipeline.warehouse.drift import Validity, drift, validity
 RESOURCES_VALID = "resources_valid"
 SCHEMA_STEADY = "schema_steady"
 _MOST_TOLD = 20
+_OF_CHANGES = (
+    "nothing is lost: what has a column is in it; see docs/tables.md for what is in no table, and"
+    " ask the provider about elements that vanished"
+)
 
 
 def quality_specs(table: Table) -> Iterator[dg.AssetCheckSpec]:
@@ -32,7 +36,8 @@ def judge_quality(
     yield _judge_validity(table, validity(connection, table.resource_type), settings)
     changes = drift(connection, table.resource_type)
     told = [
-        f"{one.kind} {one.path}: {one.before or 'none'} → {one.now or 'none'}" for one in changes
+        f"- {one.kind} `{one.path}`: {one.before or 'none'} → {one.now or 'none'}"
+        for one in changes
     ]
     yield dg.AssetCheckResult(
         check_name=SCHEMA_STEADY,
@@ -41,7 +46,8 @@ def judge_quality(
         severity=dg.AssetCheckSeverity.WARN,
         metadata={
             "changes": len(changes),
-            "paths": dg.MetadataValue.text("\n".join(told[:_MOST_TOLD]) or "none"),
+            "paths": dg.MetadataValue.md("\n".join(told[:_MOST_TOLD]) or "none"),
+            "next_step": _OF_CHANGES if changes else "none",
         },
     )
 
@@ -57,6 +63,8 @@ def _judge_validity(table: Table, found: Validity, settings: Settings) -> dg.Ass
             "lines_sampled": found.lines_sampled,
             "lines_invalid": found.lines_invalid,
             "invalid_share": found.invalid_share,
-            "rules": dg.MetadataValue.text("\n".join(found.rules) or "none broken"),
+            "rules": dg.MetadataValue.md(
+                "\n".join(f"- {rule}" for rule in found.rules) or "none broken"
+            ),
         },
     )

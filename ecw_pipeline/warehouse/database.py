@@ -19,6 +19,9 @@ from ecw_pipeline.files import (
 # What DuckDB raises when the disk is full: as it writes, as it commits, and ever after.
 STORAGE_ERRORS = (duckdb.IOException, duckdb.TransactionException, duckdb.FatalException)
 
+# These speak of the query's own text; any other error may quote a value of the data.
+_OF_THE_TEXT = (duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException)
+
 # Marts would shift with the machine's zone; DuckDB's own progress bar would run into our output.
 SESSION = "SET TimeZone = 'UTC'; SET enable_progress_bar = false"
 # Most memory would hold blocks of tables that are read once. Beyond this DuckDB writes to disk.
@@ -205,8 +208,16 @@ def engine_error(error: duckdb.Error) -> EcwError:
     """DuckDB's error without its text, which may quote values of patients."""
     return EcwError(
         f"the warehouse engine failed ({type(error).__name__})",
-        "run again with ECW_DEBUG=1 to see more, on a terminal that only you see",
+        "run the command again as `ecw --debug …` to see more, on a terminal that only you see",
     )
+
+
+def words_about_query(error: duckdb.Error) -> str:
+    """What is wrong with a query, without any value of the data."""
+    is_read_only = "read-only" in str(error) or "Cannot execute statement" in str(error)
+    if isinstance(error, _OF_THE_TEXT) or is_read_only:
+        return str(error)
+    return f"{type(error).__name__} on the data"
 
 
 def read_published(path: Path) -> duckdb.DuckDBPyConnection:

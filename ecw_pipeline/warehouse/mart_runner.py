@@ -7,11 +7,8 @@ import duckdb
 
 from ecw_pipeline.errors import UnsupportedViewError
 from ecw_pipeline.quoting import identifier, literal
-from ecw_pipeline.warehouse.database import STORAGE_ERRORS
+from ecw_pipeline.warehouse.database import STORAGE_ERRORS, words_about_query
 from ecw_pipeline.warehouse.schema import WarehouseColumn
-
-# These speak of the query's own text; any other error may quote a value of the data.
-_OF_THE_TEXT = (duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException)
 
 
 def build_mart(
@@ -35,8 +32,9 @@ def build_mart(
     except STORAGE_ERRORS:
         raise
     except duckdb.Error as error:
+        reason = words_about_query(error).splitlines()[0]
         raise UnsupportedViewError(
-            f"marts/{name}.sql cannot run: {_reason(error)}",
+            f"marts/{name}.sql cannot run: {reason}",
             "mend it, or the view of the table it reads; other marts are unaffected",
         ) from None
     connection.execute(f"COMMENT ON TABLE {table} IS {literal(question)}")
@@ -113,9 +111,3 @@ def mart_names(connection: duckdb.DuckDBPyConnection) -> set[str]:
     """The marts that a warehouse has."""
     rows = connection.execute("SELECT table_name FROM duckdb_tables() WHERE schema_name = 'marts'")
     return {name for (name,) in rows.fetchall()}
-
-
-def _reason(error: duckdb.Error) -> str:
-    if isinstance(error, _OF_THE_TEXT):
-        return str(error).splitlines()[0]
-    return f"{type(error).__name__} on the data of core"

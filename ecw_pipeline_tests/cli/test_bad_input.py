@@ -219,6 +219,12 @@ def test_words_that_are_none_are_the_commands_own_refusal(
     assert not place.data.exists()
 
 
+def test_a_service_with_debug_shows_no_traceback(place: Place) -> None:
+    settings = CREDENTIALS | {ENDPOINT: "http://example.org", "ECW_DEBUG": "1"}
+
+    assert "Traceback" not in place.run("export", settings=settings).stderr
+
+
 def test_debug_shows_the_traceback_and_keeps_the_exit_code(place: Place) -> None:
     ended = place.run("--debug", "export", settings=CREDENTIALS | {ENDPOINT: "http://example.org"})
 

@@ -139,7 +139,8 @@ def test_status_shows_exports_and_tables(demo: Finished, demo_place: Place) -> N
     shown = demo_place.run("status").stdout
 
     assert "Newest exports" in shown
-    assert "connection sandbox-demo: no longer in the settings" in shown
+    assert "connection sandbox-demo: the sandbox of ecw demo, which has ended" in shown
+    assert "connection practice: not set up yet: ecw init" in shown
     assert re.search(r"^sandbox-demo  Patient +\d+  \d{4}-\d\d-\d\d \d\d:\d\dZ +0$", shown, re.M)
 
 

@@ -11,6 +11,7 @@ from ecw_pipeline.cli.app import app
 from ecw_pipeline.cli.init import write_settings
 from ecw_pipeline.errors import BadDataError
 from ecw_pipeline.settings import Settings
+from ecw_pipeline_tests.cli.command import Place
 from ecw_pipeline_tests.stages.practice import practice, small_data
 
 NAMES = (
@@ -48,6 +49,21 @@ def test_the_answers_are_what_is_read_afterwards(here: Path) -> None:
     assert connection.resource_types == ("Patient", "Task")
     assert (here / ".env").stat().st_mode & 0o777 == 0o600
     assert "s3cr3t" not in said
+
+
+def test_without_a_secret_a_key_is_asked_for(here: Path) -> None:
+    _init("smart-sandbox", "http://127.0.0.1:8090/fhir/r4", "sandbox-client", "", "key.jwk", "")
+
+    (connection,) = Settings.from_environment().connections()
+    assert (connection.private_key_file, connection.client_secret) == (here / "key.jwk", None)
+
+
+def test_where_nobody_answers_nothing_is_written(place: Place) -> None:
+    ended = place.run("init")
+
+    assert ended.exit_code == 3
+    assert "error: a question was not answered, and nothing written\n  next: " in ended.stderr
+    assert not (place.work / ".env").exists()
 
 
 def test_what_the_service_needs_is_asked_for(here: Path) -> None:

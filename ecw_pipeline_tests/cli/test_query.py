@@ -49,6 +49,18 @@ def test_an_error_in_what_is_piped_ends_it(data: Path) -> None:
     assert done.stdout == ""
 
 
+def test_an_error_about_data_names_no_value(data: Path) -> None:
+    done = _run(data, "select family_name::integer from (values ('Fakename')) as t(family_name)")
+
+    assert done.returncode == 3
+    assert "the query failed: ConversionException on the data" in done.stderr
+    assert "Fakename" not in done.stderr
+
+
+def test_an_error_of_the_query_itself_points_into_it(data: Path) -> None:
+    assert "LINE 1: select nothing" in _run(data, "select nothing").stderr
+
+
 def test_several_queries_in_one_text_are_all_answered(data: Path) -> None:
     done = _run(data, "select 1 as a; select 2 as b")
 
