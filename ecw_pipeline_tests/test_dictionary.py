@@ -13,13 +13,14 @@ from ecw_pipeline.marts.catalog import built_in_marts
 from ecw_pipeline.stages.tables import all_tables
 
 DOCS = Path(__file__).parents[1] / "docs"
+PAGES = pages()
 ENTRIES = entries(all_tables(None), built_in_marts())
 DATA = re.compile(r"const DATA = (.*);\n")
 
 
 @pytest.mark.parametrize("name", ["tables.md", "tables.html", "troubleshooting.md"])
 def test_the_pages_are_those_of_the_code(name: str) -> None:
-    assert (DOCS / name).read_text("utf-8") == pages()[name], "stale: run make docs"
+    assert (DOCS / name).read_text("utf-8") == PAGES[name], "stale: run make docs"
 
 
 def test_every_table_and_mart_is_an_entry() -> None:
@@ -58,7 +59,7 @@ def test_what_is_referred_to_is_there() -> None:
 
 
 def test_the_page_needs_nothing_from_outside() -> None:
-    page = pages()["tables.html"]
+    page = PAGES["tables.html"]
 
     assert re.findall(r"""(?:src|href)=["'][^"'#]""", page) == []
     assert "@import" not in page
@@ -75,7 +76,7 @@ def test_no_text_ends_the_script_it_stands_in() -> None:
 
 
 def test_every_error_says_why_and_what_to_do() -> None:
-    rows = re.findall(r"^\| (.*) \| (.*) \| (.*) \|$", troubles.page(), re.MULTILINE)
+    rows = re.findall(r"^\| (.*) \| (.*) \| (.*) \|$", PAGES["troubleshooting.md"], re.MULTILINE)
     said = [row for row in rows if row[0] not in ("what it says", "---")]
 
     assert len(said) > 150
@@ -90,7 +91,7 @@ def test_no_cause_is_told_of_an_error_that_there_is_not() -> None:
 
 
 def test_an_error_is_read_with_the_names_of_what_it_puts_in() -> None:
-    page = troubles.page()
+    page = PAGES["troubleshooting.md"]
 
     assert "| there is no warehouse at ‹path› | nothing was loaded yet, or ECW_DATA" in page
     assert "## Exit code 4:" in page
