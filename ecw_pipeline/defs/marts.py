@@ -1,6 +1,6 @@
 """Assets of the marts: each one SQL file over `core`."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import dagster as dg
 import duckdb
@@ -14,6 +14,7 @@ from ecw_pipeline.errors import EcwError, raise_first
 from ecw_pipeline.marts.catalog import Mart
 from ecw_pipeline.stages.loading import build_marts
 from ecw_pipeline.warehouse.mart_runner import complete_up_to, mart_columns
+from ecw_pipeline.warehouse.schema import WarehouseColumn
 
 
 def mart_assets(marts: Mapping[str, Mart], table_names: frozenset[str]) -> dg.AssetsDefinition:
@@ -34,7 +35,8 @@ def mart_assets(marts: Mapping[str, Mart], table_names: frozenset[str]) -> dg.As
         with spoken_failures(context):
             rows = build_marts(lake.open(), [marts[name] for name in chosen], errors)
         with warehouse.read() as connection:
-            known = {name: _metadata(connection, name) for name in rows}
+            columns = mart_columns(connection)
+            known = {name: _metadata(connection, name, columns[name]) for name in rows}
         for name, count in rows.items():
             yield dg.MaterializeResult(
                 asset_key=["marts", name], metadata={"dagster/row_count": count, **known[name]}
@@ -45,10 +47,12 @@ def mart_assets(marts: Mapping[str, Mart], table_names: frozenset[str]) -> dg.As
     return build
 
 
-def _metadata(connection: duckdb.DuckDBPyConnection, name: str) -> dict[str, dg.MetadataValue]:
+def _metadata(
+    connection: duckdb.DuckDBPyConnection, name: str, columns: Sequence[WarehouseColumn]
+) -> dict[str, dg.MetadataValue]:
     """The columns, and up to when all that was read is loaded, if the mart reads resources."""
-    columns = columns_of_mart(mart_columns(connection, name))
-    metadata: dict[str, dg.MetadataValue] = {SCHEMA: dg.MetadataValue.table_schema(columns)}
+    schema = dg.MetadataValue.table_schema(columns_of_mart(columns))
+    metadata: dict[str, dg.MetadataValue] = {SCHEMA: schema}
     if instant := complete_up_to(connection, name):
         metadata["complete_up_to"] = dg.MetadataValue.timestamp(instant)
     return metadata

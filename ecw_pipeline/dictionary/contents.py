@@ -125,11 +125,13 @@ def _of_marts(
         write_rules(connection, [astuple(rule) for rule in built_in_rules()])
         for mart in marts.values():
             build_mart(connection, mart.name, mart.question, mart.sql, mart.meanings)
-            columns = (
-                Column(c.name, c.sql_type, c.comment, refers_to=_named(c.name, main_tables))
-                for c in mart_columns(connection, mart.name)
-            )
-            yield _of_mart(mart, tuple(columns))
+        found = mart_columns(connection)
+    for mart in marts.values():
+        columns = (
+            Column(c.name, c.sql_type, c.comment, refers_to=_named(c.name, main_tables))
+            for c in found[mart.name]
+        )
+        yield _of_mart(mart, tuple(columns))
 
 
 def _of_mart(mart: Mart, columns: tuple[Column, ...]) -> Entry:

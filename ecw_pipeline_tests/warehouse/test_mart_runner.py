@@ -33,7 +33,7 @@ def test_a_marts_columns_say_what_they_mean(warehouse: duckdb.DuckDBPyConnection
     meanings = {"who": "Ann's kind", "gone": "not here any more"}
     build_mart(warehouse, "meant", "", "SELECT 1 AS n, 'x' AS who", meanings)
 
-    assert mart_columns(warehouse, "meant") == [
+    assert mart_columns(warehouse)["meant"] == [
         WarehouseColumn("n", "INTEGER", ""),
         WarehouseColumn("who", "VARCHAR", "Ann's kind"),
     ]
