@@ -1,20 +1,17 @@
 """`ecw prune` shows what may go, and takes it away when told to."""
 
-import pytest
-
+from ecw_pipeline.stages.plans import Wish
 from ecw_pipeline_tests.cli.command import Place
-from ecw_pipeline_tests.pipeline.harness import site
+from ecw_pipeline_tests.stages.practice import practice, small_data
 
 
-def test_what_may_go_is_shown_and_goes_when_told_to(
-    place: Place, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("ECW_RESOURCE_TYPES", "Patient")
-    with site(place.folder, patients=3, export_seconds=0.0) as one:
-        first, second = (one.sync(day, is_full=True) for day in ("2026-01-05", "2026-01-06"))
-        old, new = (each.exports[0] for each in (first, second))
+def test_what_may_go_is_shown_and_goes_when_told_to(place: Place) -> None:
+    with practice(place.folder, data=small_data(place.folder / "lines")) as one:
+        one.set("ECW_RESOURCE_TYPES", "Patient")
+        pulled = (one.pull(day, wish=Wish(is_full=True)) for day in ("2026-01-05", "2026-01-06"))
+        old, new = (export.export_id for (export,) in pulled)
         shown = place.run("prune", "--days", "0").stdout
-        folders = [one.data / "landing" / "practice" / name for name in (old, new)]
+        folders = [place.data / "landing" / "practice" / name for name in (old, new)]
         stood = [folder.exists() for folder in folders]
         done = place.run("prune", "--days", "0", "--yes")
         again = place.run("prune", "--days", "0").stdout

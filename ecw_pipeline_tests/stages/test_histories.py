@@ -267,5 +267,5 @@ def test_every_history_ends_in_the_truth() -> None:
     with model_server() as (url, practices):
         run_state_machine_as_test(
             cast("type[Histories]", partial(Histories, url, practices)),
-            settings=settings(examples(100 // len(NAMES)), stateful_step_count=12),
+            settings=settings(examples(60 // len(NAMES)), stateful_step_count=12),
         )
