@@ -26,7 +26,6 @@ AuthKind = Literal["client_secret_basic", "client_secret_post", "private_key_jwt
 MINUTES_OF_A_YEAR = 525_600
 DAYS_OF_A_CENTURY = 36_525
 
-# The two ways to say where a connection's secret is, in the connections file.
 _MIME_TYPE = re.compile(r"[\w.+*-]+/[\w.+*-]+", re.ASCII)
 _CONNECTION_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 

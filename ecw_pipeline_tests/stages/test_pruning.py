@@ -1,5 +1,6 @@
 """Old received files go where nothing current needs them, and nothing current goes with them."""
 
+import gzip
 import shutil
 from collections.abc import Iterator
 from datetime import timedelta
@@ -7,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from ecw_pipeline.clock import ManualClock
@@ -19,10 +21,12 @@ from ecw_pipeline.stages.pruning import old_exports, prune
 from ecw_pipeline.stages.sync import bring_home
 from ecw_pipeline.warehouse.database import read_published
 from ecw_pipeline_tests.builders import monday_clock
+from ecw_pipeline_tests.odd_server import raw
 from ecw_pipeline_tests.pipeline.harness import Site, site
 from ecw_pipeline_tests.stages.child import KILLED, TYPES, SmallLake, in_child
 from ecw_pipeline_tests.stages.interrupted import all_rows, write_data
-from ecw_pipeline_tests.stages.practice import write_lines
+from ecw_pipeline_tests.stages.practice import practice, write_lines
+from ecw_pipeline_tests.stages.proxy import body_of
 
 FOLD, PUBLISH = "ecw_pipeline.warehouse.merge.fold", "ecw_pipeline.warehouse.publish.publish"
 # The last of the steps is where the work is killed.
@@ -165,11 +169,15 @@ def test_without_a_complete_export_since_all_is_needed(
     assert _landed(early) == landed
 
 
+@pytest.mark.parametrize("refused", ["{", '{"resourceType":"Patient","id":"fay","name":"Fay"}'])
 def test_a_refused_line_may_be_of_what_only_an_old_export_tells(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: str
 ) -> None:
     monkeypatch.setenv("ECW_RESOURCE_TYPES", ",".join(TYPES))
-    with site(tmp_path, data=write_data(tmp_path / "lines"), export_seconds=0.0):
+    lines = _source(tmp_path / "lines")
+    with (lines / "Patient.ndjson").open("a", encoding="utf-8") as patients:
+        patients.write(f"{refused}\n")
+    with site(tmp_path, data=lines, export_seconds=0.0):
         for day in ("2026-01-05", "2026-01-06"):
             _pull(day, is_full=True)
         first, _ = old_exports(_lake(), 1)
@@ -221,3 +229,20 @@ def test_after_a_killed_prune_a_load_holds_nothing_of_what_is_to_go(
     bring_home(lake, [lake.ledger.exports()[-1].export_id])
 
     assert all_rows(data) == unkilled[0]
+
+
+def test_deletions_of_a_type_need_a_complete_export_of_that_type_since(tmp_path: Path) -> None:
+    def of_patients(reply: httpx.Response) -> bytes:
+        body = body_of(reply)
+        plain = gzip.decompress(body) if body[:2] == b"\x1f\x8b" else body
+        return raw(200, plain.replace(b"Condition/", b"Patient/"))
+
+    with practice(tmp_path, data=_source(tmp_path / "lines")) as one:
+        one.set("ECW_RESOURCE_TYPES", "Condition")
+        one.proxy.spoil("deleted", of_patients)
+        for wish in (Wish(is_full=True), Wish(), Wish(is_full=True)):
+            one.pull(wish=wish, ask_again=True)
+            one.site.advance(days=5)
+        before, changes, _ = old_exports(_lake(), 1)
+
+    assert (before.needed_for, changes.needed_for) == ((), ("Patient",))
