@@ -6,7 +6,8 @@ decimal elements as text, because a JSON reader would round them.
 """
 
 import json
-from collections.abc import Callable
+from binascii import hexlify
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from hashlib import blake2b
@@ -20,15 +21,14 @@ from ecw_pipeline.fhir.resource_types import is_type_name
 from ecw_pipeline.files import finished_file
 from ecw_pipeline.landing import shapes
 from ecw_pipeline.landing.decimals import quote_decimals
-from ecw_pipeline.landing.ndjson import numbered_lines
+from ecw_pipeline.landing.judge import Judge
+from ecw_pipeline.landing.ndjson import Batch, line_batches, numbered_lines
 from ecw_pipeline.landing.quarantine import Quarantine
 from ecw_pipeline.landing.rules import Refusal, judge_identity
 
 LINE_KEY = "ecw_line"
 HASH_KEY = "ecw_hash"
 HASH_BYTES = 16
-# Decimals are quoted in this many bytes of lines at once.
-BATCH_BYTES = 256 * 1024
 _PLACED = f'{{"{LINE_KEY}":%d,"{HASH_KEY}":"%b",%b\n'.encode()
 
 
@@ -73,31 +73,43 @@ def screen_file(
         BadDataError: the file's gzip stream is cut or damaged.
         MachineError: the disk is full.
     """
-    judge = _judge(resource_type)
-    landed = received = waiting_bytes = 0
-    waiting: list[bytes] = []
+    judge = Judge(resource_type)
+    landed = received = 0
     with ExitStack() as stack:
         screened = stack.enter_context(finished_file(paths.screened))
         refused = stack.enter_context(finished_file(paths.quarantine))
         quarantine = Quarantine(refused, paths.source_file)
-        for number, line in numbered_lines(paths.received):
-            if number == 1 and _is_header(line, resource_type):
-                continue
-            received += 1
-            refusal = judge(line)
-            if refusal is None and number in refused_lines:
-                refusal = Refusal("unreadable")
-            if refusal is not None:
-                quarantine.refuse(number, line, refusal)
-                continue
-            landed += 1
-            waiting.append(_with_place(number, line))
-            waiting_bytes += len(line)
-            if waiting_bytes > BATCH_BYTES:
-                screened.write(quote_decimals(b"".join(waiting)))
-                waiting, waiting_bytes = [], 0
-        screened.write(quote_decimals(b"".join(waiting)))
+        for batch in _resources(paths.received, resource_type):
+            received += len(batch.lines)
+            if not refused_lines.isdisjoint(batch.numbers) or not judge.takes_all(batch.lines):
+                batch = _judged(batch, judge, refused_lines, quarantine)
+            landed += len(batch.lines)
+            placed = map(_with_place, batch.numbers, batch.lines)
+            screened.write(quote_decimals(b"".join(placed)))
     return LandingReport(received, landed, received - landed, dict(quarantine.counts))
+
+
+def _resources(path: Path, resource_type: str) -> Iterator[Batch]:
+    """The lines of a file without the header that it may have."""
+    for batch in line_batches(path):
+        has_header = batch.numbers[:1] == range(1, 2) and _is_header(batch.lines[0], resource_type)
+        yield Batch(batch.numbers[1:], batch.lines[1:]) if has_header else batch
+
+
+def _judged(
+    batch: Batch, judge: Judge, refused_lines: frozenset[int], quarantine: Quarantine
+) -> Batch:
+    """The lines of a batch that can be loaded; the others go to quarantine."""
+    landed: list[tuple[int, bytes]] = []
+    for number, line in zip(batch.numbers, batch.lines, strict=True):
+        refusal = judge.why_refused(line)
+        if refusal is None and number in refused_lines:
+            refusal = Refusal("unreadable")
+        if refusal is None:
+            landed.append((number, line))
+        else:
+            quarantine.refuse(number, line, refusal)
+    return Batch([number for number, _ in landed], [line for _, line in landed])
 
 
 def type_of_lines(path: Path) -> str:
@@ -123,49 +135,10 @@ def _is_header(line: bytes, announced_type: str) -> bool:
     return announced_type != "Parameters" and _type_of(line) == "Parameters"
 
 
-def _judge(resource_type: str) -> Callable[[bytes], Refusal | None]:
-    """A function that says why a line cannot be loaded, or None."""
-    decode = msgspec.json.Decoder(shapes.shape_of(resource_type)).decode
-
-    def judge(line: bytes) -> Refusal | None:
-        if not line.isascii():
-            try:
-                line.decode()
-            except UnicodeDecodeError:
-                return Refusal("not_utf8")
-        try:
-            resource = decode(line)
-        except msgspec.ValidationError as error:
-            return _misfit(line, resource_type, error)
-        except (msgspec.DecodeError, RecursionError):
-            return Refusal("not_json")
-        return judge_identity(resource.resourceType, resource.id, resource_type)
-
-    return judge
-
-
-def _misfit(line: bytes, resource_type: str, error: msgspec.ValidationError) -> Refusal:
-    """Name the first reason that applies to a line whose types are wrong somewhere."""
-    try:
-        resource = msgspec.json.decode(line)
-    except (msgspec.DecodeError, RecursionError):
-        return Refusal("not_json")
-    if not isinstance(resource, dict):
-        return Refusal("not_json")
-    identity = judge_identity(resource.get("resourceType"), resource.get("id"), resource_type)
-    return identity or Refusal("wrong_element_type", _path_in(str(error)))
-
-
-def _path_in(message: str) -> str:
-    """The JSON path at the end of a validation message: ``… - at `$.name[0].family` ``."""
-    _, _, path = message.rpartition("at `")
-    return path.rstrip("`") if path.startswith("$") else "$"
-
-
 def _with_place(number: int, line: bytes) -> bytes:
     """A line with its number and its content hash in front."""
-    digest = blake2b(line, digest_size=HASH_BYTES).hexdigest()
-    return _PLACED % (number, digest.encode(), line[1:])
+    digest = blake2b(line, digest_size=HASH_BYTES).digest()
+    return _PLACED % (number, hexlify(digest), line[1:])
 
 
 @dataclass(frozen=True)

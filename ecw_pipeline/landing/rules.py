@@ -42,6 +42,9 @@ def judge_identity(
         return Refusal("other_resource_type")
     if not resource_id:
         return Refusal("no_id")
-    if not isinstance(resource_id, str) or not _ID.fullmatch(resource_id):
-        return Refusal("bad_id", "$.id")
-    return None
+    return None if is_id(resource_id) else Refusal("bad_id", "$.id")
+
+
+def is_id(value: object) -> bool:
+    """Whether a value can be a resource's id."""
+    return isinstance(value, str) and _ID.fullmatch(value) is not None

@@ -171,11 +171,11 @@ class Emitter:
             return self._present(node.arguments[0])
         function = FUNCTIONS.get(node.function) or OPERATORS[node.function]
         if node.function == "single":
-            return self._bind([self.sql(node.arguments[0])], self._single)
+            return self.bind([self.sql(node.arguments[0])], self._single)
         arguments = [self.sql(argument) for argument in node.arguments]
         if not function.repeats:
             return function.sql(*arguments)
-        return self._bind(arguments, function.sql)
+        return self.bind(arguments, function.sql)
 
     def _single(self, items: str) -> str:
         message = f"{self._label}: {SEVERAL_VALUES}"
@@ -190,7 +190,7 @@ class Emitter:
             return f"({condition} AND {self._present(node.source)})"
         return f"({self.sql(node)} IS NOT NULL)"
 
-    def _bind(self, arguments: list[str], write: Callable[..., str]) -> str:
+    def bind(self, arguments: list[str], write: Callable[..., str]) -> str:
         """Give long arguments a name, so that using them twice does not compute them twice."""
         names, bindings = [], []
         for argument in arguments:

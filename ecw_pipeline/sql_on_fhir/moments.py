@@ -17,8 +17,7 @@ _LITERAL = re.compile(r"^'([0-9T:.Z+-]+)'$")
 # Only literals end at the hour or the minute: FHIR's own dateTimes go on to the second.
 _TO_HOUR_OR_MINUTE = re.compile(r"(.+T\d\d)(:\d\d)?(Z|[+-]\d\d:\d\d)?")
 _YEAR, _MONTH, _DAY = 4, 7, 10
-# Texts that begin with anything but a year of four digits, all of them.
-_NO_YEAR = r"^(\D|\d{5}).*"
+_LEAP_SECOND = ":59:60"
 
 
 def low(text: str) -> str:
@@ -78,8 +77,13 @@ def as_column(text: str, sql_type: str) -> str:
 
     Source: FHIR R4, "Data Types", instant and dateTime.
     """
-    four_digits = f"regexp_replace({text}, '{_NO_YEAR}', '')"
-    return f"TRY_CAST(replace({four_digits}, ':59:60', ':59:59') AS {sql_type})"
+    has_year = f"{text} BETWEEN '0' AND ':' AND strpos({text}, '-') = {_YEAR + 1}"
+    second_before = f"replace({text}, '{_LEAP_SECOND}', ':59:59')"
+    return (
+        f"TRY_CAST(CASE WHEN NOT ({has_year}) THEN NULL"
+        f" WHEN contains({text}, '{_LEAP_SECOND}') THEN {second_before} ELSE {text} END"
+        f" AS {sql_type})"
+    )
 
 
 def time(text: str) -> str:

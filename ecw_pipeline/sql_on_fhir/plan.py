@@ -180,7 +180,7 @@ class Planner:
     def _iteration(
         self, select: SelectDefinition, scope: Scope, depth: int
     ) -> tuple[Iteration, Scope]:
-        variable, index = f"x{depth}", f"i{depth}"
+        variable, index = f"_x{depth}", f"_i{depth}"  # no column's name begins so
         if select.directive == "repeat":
             source = self._walk(select, scope, f"w{depth}")
         else:

@@ -3,6 +3,10 @@
 Source: FHIRPath 2.0, "String Manipulation".
 """
 
+import re
+
+_LITERAL = re.compile(r"'[^']*'$")
+
 
 def substring(text: str, start: str, length: str = "") -> str:
     # An empty length is as if none was given.
@@ -21,10 +25,24 @@ def replace(text: str, pattern: str, new: str) -> str:
 def replace_matches(text: str, pattern: str, new: str) -> str:
     if pattern == "''":  # unlike replace(), as FHIRPath's own tests have it
         return text
-    # A group is $1 in FHIRPath and \1 in DuckDB.
+    # To look for more matches where there can be one at most takes as long again.
+    every = "" if _matches_once(pattern) else ", 'g'"
+    return f"regexp_replace({text}, {pattern}, {_with_groups(new)}{every})"
+
+
+def _matches_once(pattern: str) -> bool:
+    """Whether a pattern is bound to the begin or the end of a text."""
+    if not _LITERAL.match(pattern) or "|" in pattern or "(?" in pattern:
+        return False
+    return pattern.startswith("'^") or (pattern.endswith("$'") and not pattern.endswith("\\$'"))
+
+
+def _with_groups(new: str) -> str:
+    """A replacement whose groups are \\1 for DuckDB, as FHIRPath's are $1."""
+    if _LITERAL.match(new):
+        return re.sub(r"\$(\d)", r"\\\1", new.replace("\\", "\\\\"))
     escaped = f"replace({new}, '\\', '\\\\')"
-    groups = f"regexp_replace({escaped}, '\\$(\\d)', '\\\\\\1', 'g')"
-    return f"regexp_replace({text}, {pattern}, {groups}, 'g')"
+    return f"regexp_replace({escaped}, '\\$(\\d)', '\\\\\\1', 'g')"
 
 
 def join(items: str, separator: str = "''") -> str:

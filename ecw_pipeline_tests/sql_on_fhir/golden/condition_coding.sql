@@ -38,32 +38,34 @@ FROM (
       "meta"."lastUpdated" AS "meta_last_updated",
       "ecw_line" AS "source_line",
       list_concat(
-        list_transform("code"."coding", lambda x1, i1:
+        CASE WHEN "code" IS NOT NULL
+        THEN list_transform("code"."coding", lambda _x1, _i1:
           {
             'element': 'code',
             'element_ordinal': 0,
-            'ordinal': CAST(i1 - 1 AS INTEGER),
-            'system': x1."system",
-            'version': x1."version",
-            'code': x1."code",
-            'display': x1."display",
-            'user_selected': x1."userSelected"
+            'ordinal': CAST(_i1 - 1 AS INTEGER),
+            'system': _x1."system",
+            'version': _x1."version",
+            'code': _x1."code",
+            'display': _x1."display",
+            'user_selected': _x1."userSelected"
           }
-        ),
-        flatten(list_transform("category", lambda x1, i1:
-          list_transform(list_transform(x1."coding", lambda x2, i2:
+        ) END,
+        CASE WHEN len("category") > 0
+        THEN flatten(list_transform("category", lambda _x1, _i1:
+          list_transform(list_transform(_x1."coding", lambda _x2, _i2:
             {
-              'ordinal': CAST(i2 - 1 AS INTEGER),
-              'system': x2."system",
-              'version': x2."version",
-              'code': x2."code",
-              'display': x2."display",
-              'user_selected': x2."userSelected"
+              'ordinal': CAST(_i2 - 1 AS INTEGER),
+              'system': _x2."system",
+              'version': _x2."version",
+              'code': _x2."code",
+              'display': _x2."display",
+              'user_selected': _x2."userSelected"
             }
           ), lambda r1_1:
             {
               'element': 'category',
-              'element_ordinal': CAST(i1 - 1 AS INTEGER),
+              'element_ordinal': CAST(_i1 - 1 AS INTEGER),
               'ordinal': r1_1."ordinal",
               'system': r1_1."system",
               'version': r1_1."version",
@@ -72,33 +74,35 @@ FROM (
               'user_selected': r1_1."user_selected"
             }
           )
-        )),
-        list_transform("severity"."coding", lambda x1, i1:
+        )) END,
+        CASE WHEN "severity" IS NOT NULL
+        THEN list_transform("severity"."coding", lambda _x1, _i1:
           {
             'element': 'severity',
             'element_ordinal': 0,
-            'ordinal': CAST(i1 - 1 AS INTEGER),
-            'system': x1."system",
-            'version': x1."version",
-            'code': x1."code",
-            'display': x1."display",
-            'user_selected': x1."userSelected"
+            'ordinal': CAST(_i1 - 1 AS INTEGER),
+            'system': _x1."system",
+            'version': _x1."version",
+            'code': _x1."code",
+            'display': _x1."display",
+            'user_selected': _x1."userSelected"
           }
-        ),
-        flatten(list_transform("bodySite", lambda x1, i1:
-          list_transform(list_transform(x1."coding", lambda x2, i2:
+        ) END,
+        CASE WHEN len("bodySite") > 0
+        THEN flatten(list_transform("bodySite", lambda _x1, _i1:
+          list_transform(list_transform(_x1."coding", lambda _x2, _i2:
             {
-              'ordinal': CAST(i2 - 1 AS INTEGER),
-              'system': x2."system",
-              'version': x2."version",
-              'code': x2."code",
-              'display': x2."display",
-              'user_selected': x2."userSelected"
+              'ordinal': CAST(_i2 - 1 AS INTEGER),
+              'system': _x2."system",
+              'version': _x2."version",
+              'code': _x2."code",
+              'display': _x2."display",
+              'user_selected': _x2."userSelected"
             }
           ), lambda r1_1:
             {
               'element': 'body_site',
-              'element_ordinal': CAST(i1 - 1 AS INTEGER),
+              'element_ordinal': CAST(_i1 - 1 AS INTEGER),
               'ordinal': r1_1."ordinal",
               'system': r1_1."system",
               'version': r1_1."version",
@@ -107,45 +111,48 @@ FROM (
               'user_selected': r1_1."user_selected"
             }
           )
-        )),
-        list_transform("clinicalStatus"."coding", lambda x1, i1:
+        )) END,
+        CASE WHEN "clinicalStatus" IS NOT NULL
+        THEN list_transform("clinicalStatus"."coding", lambda _x1, _i1:
           {
             'element': 'clinical_status',
             'element_ordinal': 0,
-            'ordinal': CAST(i1 - 1 AS INTEGER),
-            'system': x1."system",
-            'version': x1."version",
-            'code': x1."code",
-            'display': x1."display",
-            'user_selected': x1."userSelected"
+            'ordinal': CAST(_i1 - 1 AS INTEGER),
+            'system': _x1."system",
+            'version': _x1."version",
+            'code': _x1."code",
+            'display': _x1."display",
+            'user_selected': _x1."userSelected"
           }
-        ),
-        list_transform("verificationStatus"."coding", lambda x1, i1:
+        ) END,
+        CASE WHEN "verificationStatus" IS NOT NULL
+        THEN list_transform("verificationStatus"."coding", lambda _x1, _i1:
           {
             'element': 'verification_status',
             'element_ordinal': 0,
-            'ordinal': CAST(i1 - 1 AS INTEGER),
-            'system': x1."system",
-            'version': x1."version",
-            'code': x1."code",
-            'display': x1."display",
-            'user_selected': x1."userSelected"
+            'ordinal': CAST(_i1 - 1 AS INTEGER),
+            'system': _x1."system",
+            'version': _x1."version",
+            'code': _x1."code",
+            'display': _x1."display",
+            'user_selected': _x1."userSelected"
           }
-        ),
-        flatten(list_transform(list_filter(list_transform("stage", lambda v: v."summary"), lambda v: v IS NOT NULL), lambda x1, i1:
-          list_transform(list_transform(x1."coding", lambda x2, i2:
+        ) END,
+        CASE WHEN len("stage") > 0
+        THEN flatten(list_transform(list_filter(list_transform("stage", lambda v: v."summary"), lambda v: v IS NOT NULL), lambda _x1, _i1:
+          list_transform(list_transform(_x1."coding", lambda _x2, _i2:
             {
-              'ordinal': CAST(i2 - 1 AS INTEGER),
-              'system': x2."system",
-              'version': x2."version",
-              'code': x2."code",
-              'display': x2."display",
-              'user_selected': x2."userSelected"
+              'ordinal': CAST(_i2 - 1 AS INTEGER),
+              'system': _x2."system",
+              'version': _x2."version",
+              'code': _x2."code",
+              'display': _x2."display",
+              'user_selected': _x2."userSelected"
             }
           ), lambda r1_1:
             {
               'element': 'stage',
-              'element_ordinal': CAST(i1 - 1 AS INTEGER),
+              'element_ordinal': CAST(_i1 - 1 AS INTEGER),
               'ordinal': r1_1."ordinal",
               'system': r1_1."system",
               'version': r1_1."version",
@@ -154,21 +161,22 @@ FROM (
               'user_selected': r1_1."user_selected"
             }
           )
-        )),
-        flatten(list_transform(flatten(list_transform("evidence", lambda v: v."code")), lambda x1, i1:
-          list_transform(list_transform(x1."coding", lambda x2, i2:
+        )) END,
+        CASE WHEN len("evidence") > 0
+        THEN flatten(list_transform(flatten(list_transform("evidence", lambda v: v."code")), lambda _x1, _i1:
+          list_transform(list_transform(_x1."coding", lambda _x2, _i2:
             {
-              'ordinal': CAST(i2 - 1 AS INTEGER),
-              'system': x2."system",
-              'version': x2."version",
-              'code': x2."code",
-              'display': x2."display",
-              'user_selected': x2."userSelected"
+              'ordinal': CAST(_i2 - 1 AS INTEGER),
+              'system': _x2."system",
+              'version': _x2."version",
+              'code': _x2."code",
+              'display': _x2."display",
+              'user_selected': _x2."userSelected"
             }
           ), lambda r1_1:
             {
               'element': 'evidence',
-              'element_ordinal': CAST(i1 - 1 AS INTEGER),
+              'element_ordinal': CAST(_i1 - 1 AS INTEGER),
               'ordinal': r1_1."ordinal",
               'system': r1_1."system",
               'version': r1_1."version",
@@ -177,7 +185,7 @@ FROM (
               'user_selected': r1_1."user_selected"
             }
           )
-        ))
+        )) END
       ) AS "_row_1"
     FROM read_json(
       ['Condition.ndjson'],
@@ -199,5 +207,6 @@ FROM (
         'ecw_line': 'BIGINT'
       }
     )
+    WHERE ("code" IS NOT NULL OR len("category") > 0 OR "severity" IS NOT NULL OR len("bodySite") > 0 OR "clinicalStatus" IS NOT NULL OR "verificationStatus" IS NOT NULL OR len("stage") > 0 OR len("evidence") > 0)
   )
 );

@@ -30,28 +30,30 @@ FROM (
       "meta"."lastUpdated" AS "meta_last_updated",
       "ecw_line" AS "source_line",
       list_concat(
-        list_transform(flatten(list_transform(list_filter("extension", lambda e1: (e1."url" = 'http://hl7.org/fhir/us/core/StructureDefinition/us-core-race')), lambda v: v."extension")), lambda x1, i1:
+        CASE WHEN len("extension") > 0
+        THEN list_transform(flatten(list_transform(list_filter("extension", lambda e1: (e1."url" = 'http://hl7.org/fhir/us/core/StructureDefinition/us-core-race')), lambda v: v."extension")), lambda _x1, _i1:
           {
             'kind': 'race',
-            'ordinal': CAST(i1 - 1 AS INTEGER),
-            'category': x1."url",
-            'code': x1."valueCoding"."code",
-            'system': x1."valueCoding"."system",
-            'display': x1."valueCoding"."display",
-            'text': x1."valueString"
+            'ordinal': CAST(_i1 - 1 AS INTEGER),
+            'category': _x1."url",
+            'code': _x1."valueCoding"."code",
+            'system': _x1."valueCoding"."system",
+            'display': _x1."valueCoding"."display",
+            'text': _x1."valueString"
           }
-        ),
-        list_transform(flatten(list_transform(list_filter("extension", lambda e1: (e1."url" = 'http://hl7.org/fhir/us/core/StructureDefinition/us-core-ethnicity')), lambda v: v."extension")), lambda x1, i1:
+        ) END,
+        CASE WHEN len("extension") > 0
+        THEN list_transform(flatten(list_transform(list_filter("extension", lambda e1: (e1."url" = 'http://hl7.org/fhir/us/core/StructureDefinition/us-core-ethnicity')), lambda v: v."extension")), lambda _x1, _i1:
           {
             'kind': 'ethnicity',
-            'ordinal': CAST(i1 - 1 AS INTEGER),
-            'category': x1."url",
-            'code': x1."valueCoding"."code",
-            'system': x1."valueCoding"."system",
-            'display': x1."valueCoding"."display",
-            'text': x1."valueString"
+            'ordinal': CAST(_i1 - 1 AS INTEGER),
+            'category': _x1."url",
+            'code': _x1."valueCoding"."code",
+            'system': _x1."valueCoding"."system",
+            'display': _x1."valueCoding"."display",
+            'text': _x1."valueString"
           }
-        )
+        ) END
       ) AS "_row_1"
     FROM read_json(
       ['Patient.ndjson'],
@@ -64,5 +66,6 @@ FROM (
         'ecw_line': 'BIGINT'
       }
     )
+    WHERE (len("extension") > 0)
   )
 );
