@@ -1,5 +1,6 @@
 """Assets of flattening: one per table, one step per resource type."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import dagster as dg
@@ -10,10 +11,9 @@ from ecw_pipeline.defs.labels import tags_of
 from ecw_pipeline.defs.partitions import DAYS, ONE_RUN, exports_of_run
 from ecw_pipeline.defs.resources import LakeResource
 from ecw_pipeline.defs.table_specs import SCHEMA, columns_of_table, described
-from ecw_pipeline.errors import UnsupportedViewError
 from ecw_pipeline.fhir.resource_types import snake_case
 from ecw_pipeline.ledger_rows import Export
-from ecw_pipeline.stages.flattening import flatten
+from ecw_pipeline.stages.flattening import flatten_type
 from ecw_pipeline.stages.lake import Lake
 from ecw_pipeline.stages.tables import Table, why_uncompilable
 
@@ -45,38 +45,44 @@ def _step(resource_type: str, tables: Sequence[Table]) -> dg.AssetsDefinition:
     ) -> Iterator[dg.MaterializeResult[None]]:
         opened = lake.open()
         exports = [export for export in exports_of_run(context, opened) if export.has_arrived]
-        for name in sorted(key.path[-1] for key in context.selected_asset_keys):
-            table = opened.tables.get(name, by_name[name])  # its view may have changed since
-            began = opened.clock.now()
-            with spoken_failures(context):
-                rows_written, reason = _flatten(opened, table, exports)
-            yield _result(table, rows_written, reason, seconds_since(opened, began))
+        names = sorted(key.path[-1] for key in context.selected_asset_keys)
+        # A table's view may have changed since.
+        tables = [opened.tables.get(name, by_name[name]) for name in names]
+        began = opened.clock.now()
+        with spoken_failures(context):
+            rows_written, reasons = _flatten(opened, tables, exports)
+        seconds = seconds_since(opened, began)
+        for name in names:
+            yield _result(name, rows_written[name], reasons.get(name, ""), seconds)
 
     return flat
 
 
-def _flatten(lake: Lake, table: Table, exports: Sequence[Export]) -> tuple[int, str]:
-    """How many rows were written, and why the view fails, if it does."""
-    rows_written, reason = 0, why_uncompilable(table)
+def _flatten(
+    lake: Lake, tables: Sequence[Table], exports: Sequence[Export]
+) -> tuple[Counter[str], dict[str, str]]:
+    """How many rows were written for each table, and why views fail."""
+    rows_written: Counter[str] = Counter()
+    reasons = {table.name: why for table in tables if (why := why_uncompilable(table))}
     for export in exports:
-        try:
-            rows_written += flatten(lake, table, export).rows_written
-        except UnsupportedViewError as error:
-            reason = str(error)
-    return rows_written, reason
+        done, broken = flatten_type(lake, tables, export)
+        rows_written.update({one.table: one.rows_written for one in done})
+        reasons |= broken
+    return rows_written, reasons
 
 
 def _result(
-    table: Table, rows_written: int, reason: str, seconds: float
+    name: str, rows_written: int, reason: str, seconds: float
 ) -> dg.MaterializeResult[None]:
+    """What is to be said of a table; the seconds are those of all of its type."""
     check = dg.AssetCheckResult(
         check_name=VIEW_WORKS,
-        asset_key=["flat", table.name],
+        asset_key=["flat", name],
         passed=not reason,
         metadata={"reason": reason or "none"},
     )
     return dg.MaterializeResult(
-        asset_key=["flat", table.name],
+        asset_key=["flat", name],
         metadata={"rows_written": rows_written, "seconds": seconds},
         check_results=[check],
     )

@@ -8,13 +8,14 @@ Numbers in the lines that are read must have been screened: those under `decimal
 that FHIR's exact decimals survive DuckDB's JSON reader. `run_view` does that itself.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ecw_pipeline.errors import UnsupportedViewError
 from ecw_pipeline.quoting import identifier, literal, qualified
+from ecw_pipeline.sql_on_fhir.common_reading import CommonReading
 from ecw_pipeline.sql_on_fhir.keys import LINE_KEY, key_columns, reserved_names
 from ecw_pipeline.sql_on_fhir.layout import select_sql
 from ecw_pipeline.sql_on_fhir.plan import Plan, PlannedColumn, Planner, columns_of
@@ -28,7 +29,9 @@ __all__ = [
     "CompiledView",
     "ViewError",
     "ViewResult",
+    "common_columns",
     "compile_view",
+    "ndjson_relation",
     "run_view",
     "unfit_data",
 ]
@@ -99,14 +102,31 @@ class CompiledView:
         self, paths: Sequence[Path], *, maximum_line_bytes: int = MAXIMUM_LINE_BYTES
     ) -> str:
         """The relation to give to `select`: screened NDJSON files, also .gz and .zst."""
-        files = ", ".join(literal(str(path)) for path in paths)
-        types = ",\n".join(
-            f"    {literal(name)}: {literal(kind)}" for name, kind in self.read_columns.items()
-        )
-        return (
-            f"read_json(\n  [{files}],\n  format = 'newline_delimited',\n"
-            f"  maximum_object_size = {int(maximum_line_bytes)},\n  columns = {{\n{types}\n  }}\n)"
-        )
+        return ndjson_relation(paths, self.read_columns, maximum_line_bytes)
+
+
+def ndjson_relation(
+    paths: Sequence[Path],
+    columns: Mapping[str, str],
+    maximum_line_bytes: int = MAXIMUM_LINE_BYTES,
+) -> str:
+    """Screened NDJSON files as a relation with these columns."""
+    files = ", ".join(literal(str(path)) for path in paths)
+    types = ",\n".join(f"    {literal(name)}: {literal(kind)}" for name, kind in columns.items())
+    return (
+        f"read_json(\n  [{files}],\n  format = 'newline_delimited',\n"
+        f"  maximum_object_size = {int(maximum_line_bytes)},\n  columns = {{\n{types}\n  }}\n)"
+    )
+
+
+def common_columns(views: Iterable[CompiledView]) -> tuple[dict[str, str], list[CompiledView]]:
+    """The columns of one reading of lines for several views, and those views it is for.
+
+    The first is always among them; any other only if what it wants goes together with that.
+    """
+    reading = CommonReading()
+    taken = [view for view in views if reading.takes(view.plan)]
+    return reading.columns, taken
 
 
 def compile_view(view: Mapping[str, Any], *, with_keys: bool = False) -> CompiledView:

@@ -6,8 +6,8 @@ LIST(STRUCT) expressions first. (LEFT JOIN UNNEST, the usual formulation, ran fo
 select that does not iterate is part of the one around it.
 """
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from ecw_pipeline.quoting import identifier, indented, literal
@@ -22,7 +22,6 @@ from ecw_pipeline.sql_on_fhir.ir import (
     Position,
     Root,
     Variable,
-    children,
 )
 from ecw_pipeline.sql_on_fhir.kinds import ANYTHING, PRIMITIVES, held_sql
 from ecw_pipeline.sql_on_fhir.plan import (
@@ -33,6 +32,7 @@ from ecw_pipeline.sql_on_fhir.plan import (
     Rows,
     Union,
     columns_of,
+    nodes_of,
 )
 
 _MOMENTS = frozenset({"DATE", "TIMESTAMP WITH TIME ZONE"})
@@ -104,28 +104,8 @@ def _can_be_entered(part: Rows, iteration: Iteration, rows: _Relation) -> bool:
         return False
     return not any(
         isinstance(node, Root) or (isinstance(node, Variable) and node.name in rows.entered)
-        for node in _nodes(part)
+        for node in nodes_of(replace(part, iteration=None))
     )
-
-
-def _nodes(part: Part) -> Iterator[Node]:
-    """All nodes that are computed for an item of a part, those of inner parts too."""
-    if isinstance(part, Union):
-        yield from _all_within(b.iteration.source for b in part.branches if b.iteration)
-        for branch in part.branches:
-            yield from _nodes(branch)
-        return
-    yield from _all_within(column.node for column in part.columns)
-    for inner in part.parts:
-        if isinstance(inner, Rows) and inner.iteration:
-            yield from _all_within([inner.iteration.source])
-        yield from _nodes(inner)
-
-
-def _all_within(nodes: Iterable[Node]) -> Iterator[Node]:
-    for node in nodes:
-        yield node
-        yield from _all_within(children(node))
 
 
 def _entered(items: list[_Item], part: Rows, iteration: Iteration, rows: _Relation) -> str:

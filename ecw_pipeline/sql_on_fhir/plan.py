@@ -23,6 +23,7 @@ from ecw_pipeline.sql_on_fhir.ir import (
     Value,
     Variable,
     Walk,
+    children,
 )
 from ecw_pipeline.sql_on_fhir.kinds import (
     ANYTHING,
@@ -116,6 +117,20 @@ def columns_of(part: Part) -> Iterator[PlannedColumn]:
     yield from part.columns
     for inner in part.parts:
         yield from columns_of(inner)
+
+
+def nodes_of(*found: Part | Node) -> Iterator[Node]:
+    """Every node in parts and nodes, those of iterations too."""
+    for one in found:
+        if isinstance(one, Union):
+            yield from nodes_of(*one.branches)
+        elif isinstance(one, Rows):
+            if one.iteration:
+                yield from nodes_of(one.iteration.source)
+            yield from nodes_of(*(column.node for column in one.columns), *one.parts)
+        else:
+            yield one
+            yield from nodes_of(*children(one))
 
 
 class Planner:

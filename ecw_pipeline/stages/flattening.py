@@ -1,18 +1,20 @@
 """From screened lines to flat files: one Parquet per table and export."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import duckdb
 
+from ecw_pipeline.errors import UnsupportedViewError
 from ecw_pipeline.landing.unreadable import unreadable_lines
 from ecw_pipeline.ledger_rows import Export
 from ecw_pipeline.sql_on_fhir.compiler import unfit_data
+from ecw_pipeline.stages.flattening_together import Lines, Wanted, write_together
 from ecw_pipeline.stages.lake import Lake
 from ecw_pipeline.stages.landing import counts_of, quarantine_lines, screened_files
 from ecw_pipeline.stages.long_lines import with_room_for_lines
-from ecw_pipeline.stages.tables import Table
+from ecw_pipeline.stages.tables import Table, why_uncompilable
 from ecw_pipeline.warehouse.parquet import stamp_of, write_parquet
 
 
@@ -50,6 +52,43 @@ def _flatten(lake: Lake, table: Table, export: Export) -> Flattened:
         _quarantine_unreadable(lake, table, export, error)
         return _flatten(lake, table, export)
     return Flattened(table.name, export.export_id, path, rows)
+
+
+def flatten_type(
+    lake: Lake, tables: Sequence[Table], export: Export
+) -> tuple[list[Flattened], dict[str, str]]:
+    """Flatten an export for tables of one type; returns what it gave, and why views fail, by table.
+
+    A line that one table cannot read goes to quarantine, and tables before it still have it.
+    """
+    together = _flatten_together(lake, tables, export)
+    done: list[Flattened] = []
+    broken: dict[str, str] = {}
+    for table in tables:
+        try:
+            one = flatten(lake, table, export)
+        except UnsupportedViewError as error:
+            broken[table.name] = str(error)
+        else:
+            done.append(replace(one, rows_written=together.get(table.name, one.rows_written)))
+    return done, broken
+
+
+def _flatten_together(lake: Lake, tables: Sequence[Table], export: Export) -> dict[str, int]:
+    """Write what is not there yet, from one reading; returns the rows of the tables written."""
+    resource_type = tables[0].resource_type if tables else ""
+    if not resource_type or not counts_of(lake, export, resource_type).lines_landed:
+        return {}
+    usable = [t for t in tables if t.resource_type == resource_type and not why_uncompilable(t)]
+    with lake.only_one(f"flatten-{resource_type}"):
+        wanted = [
+            Wanted(t, lake.folder.flat(t.name, export.export_id), _stamp(lake, t, export))
+            for t in usable
+        ]
+        missing = [one for one in wanted if stamp_of(one.path) != one.stamp]
+        files = [(file.path, path) for file, path in screened_files(lake, export, resource_type)]
+        lines = Lines(export.connection_id, export.export_id, files)
+        return write_together(missing, lines, lake.folder.state / f"part-{resource_type}.ndjson")
 
 
 class FlatFiles(Mapping[str, Path]):

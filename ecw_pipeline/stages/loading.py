@@ -12,7 +12,7 @@ from ecw_pipeline.ledger_rows import Export
 from ecw_pipeline.marts.catalog import Mart, built_in_rules
 from ecw_pipeline.stages.attachment_records import tell_of_attachments
 from ecw_pipeline.stages.completeness import is_complete
-from ecw_pipeline.stages.flattening import FlatFiles, flatten
+from ecw_pipeline.stages.flattening import FlatFiles, flatten_type
 from ecw_pipeline.stages.lake import Lake
 from ecw_pipeline.stages.landing import counts_of, deletions_of, screened_files
 from ecw_pipeline.stages.plans import is_on_its_way
@@ -153,19 +153,8 @@ def _flatten_all(lake: Lake, exports: Sequence[Export], step: Step) -> dict[str,
         lines_landed = -1
         while lines_landed != (lines_now := counts_of(lake, export, name).lines_landed):
             lines_landed = lines_now
-            broken |= _flatten_type(lake, export, name)
+            broken |= flatten_type(lake, tables_of(lake.tables, name), export)[1]
         step("flatten", number, len(work))
-    return broken
-
-
-def _flatten_type(lake: Lake, export: Export, resource_type: str) -> dict[str, str]:
-    """Flatten one type of an export; returns the tables whose view fails, with why."""
-    broken: dict[str, str] = {}
-    for table in tables_of(lake.tables, resource_type):
-        try:
-            flatten(lake, table, export)
-        except UnsupportedViewError as error:
-            broken[table.name] = str(error)
     return broken
 
 

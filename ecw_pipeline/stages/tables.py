@@ -133,6 +133,11 @@ class Table:
         maximum_line_bytes: int = MAXIMUM_LINE_BYTES,
     ) -> str:
         """The query that gives this table's rows of one screened file."""
+        lines = self.compiled.from_ndjson([screened], maximum_line_bytes=maximum_line_bytes)
+        return self.flat_rows(connection_id, export_id, source_file, lines)
+
+    def flat_rows(self, connection_id: str, export_id: str, source_file: str, lines: str) -> str:
+        """The query that gives this table's rows of a relation with the columns it reads."""
         fixed = {
             "connection_id": literal(connection_id),
             "export_id": literal(export_id),
@@ -142,9 +147,7 @@ class Table:
             f"{fixed[c.name]} AS {identifier(c.name)}" if c.name in fixed else identifier(c.name)
             for c in self.in_warehouse.columns
         )
-        lines = self.compiled.from_ndjson([screened], maximum_line_bytes=maximum_line_bytes)
-        rows = self.compiled.select(lines)
-        return f"SELECT {columns} FROM (\n{rows}\n)"
+        return f"SELECT {columns} FROM (\n{self.compiled.select(lines)}\n)"
 
 
 def _tells_rows_apart(path: str) -> bool:

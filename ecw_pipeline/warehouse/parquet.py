@@ -1,5 +1,7 @@
 """Flat files: the rows one export gives one table, as Parquet, stamped with their view."""
 
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import duckdb
@@ -9,6 +11,7 @@ import pyarrow.parquet
 from ecw_pipeline.errors import MachineError
 from ecw_pipeline.files import (
     PRIVATE_FILE_MODE,
+    finished_file,
     machine_errors,
     part_path,
     private_folder,
@@ -48,6 +51,29 @@ def write_parquet(
             unfinished.unlink(missing_ok=True)
             raise
     return int(counted[0]) if counted else 0
+
+
+@contextmanager
+def parquet_file(path: Path, fingerprint: str) -> Iterator[Callable[[pyarrow.Table], None]]:
+    """A Parquet file to which rows are added a table at a time; whole or absent.
+
+    Raises:
+        MachineError: the disk is full.
+    """
+    with finished_file(path) as stream, ExitStack() as closing:
+        writer: pyarrow.parquet.ParquetWriter | None = None
+
+        def add(rows: pyarrow.Table) -> None:
+            nonlocal writer
+            if writer is None:
+                schema = rows.schema.with_metadata({STAMP: fingerprint})
+                writer = closing.enter_context(
+                    pyarrow.parquet.ParquetWriter(stream, schema, compression="zstd")
+                )
+            if rows.num_rows:
+                writer.write_table(rows.replace_schema_metadata(writer.schema.metadata))
+
+        yield add
 
 
 def stamp_of(path: Path) -> str | None:

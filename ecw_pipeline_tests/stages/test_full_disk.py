@@ -34,8 +34,8 @@ ROOM_ENDS: dict[str, tuple[str, ...]] = {
     "quarantine/Patient/": SCREEN_BAD_LINES,
     ".versions.parquet": ("before ecw_pipeline.warehouse.parquet.write_parquet",),
     "flat/condition/": (
-        "before ecw_pipeline.stages.flattening._write",
-        "before ecw_pipeline.warehouse.parquet.write_parquet",
+        "before ecw_pipeline.stages.flattening_together._write",
+        "before ecw_pipeline.files.finished_file",
     ),
     "state/warehouse.duckdb": (LOAD, "before _duckdb.commit"),
     "data/warehouse.duckdb": ("before shutil.copyfileobj",),

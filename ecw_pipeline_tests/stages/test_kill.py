@@ -19,7 +19,7 @@ STORE, SCREEN = (
     "ecw_pipeline.bulk_export.download._store",
     "ecw_pipeline.landing.landing.screen_file",
 )
-FLATTEN = "ecw_pipeline.warehouse.parquet.write_parquet"
+FLATTEN = "ecw_pipeline.stages.flattening_together.write_together"
 FOLD, LOAD = "ecw_pipeline.warehouse.merge.fold", "ecw_pipeline.stages.loading._load_export"
 IN_LOAD = (f"before {LOAD}", f"after {FOLD}", f"after {FOLD}")
 PUBLISH = "ecw_pipeline.warehouse.publish.publish"
@@ -46,6 +46,7 @@ MORE_STEPS: dict[str, tuple[str, ...]] = {
     "before rename": (f"before {STORE}", "before posix.replace"),
     "mid-screen": (f"before {SCREEN}", "after BufferedWriter.write"),
     "before the flat file's rename": (f"before {FLATTEN}", "before posix.replace"),
+    "between two flat files": (f"before {FLATTEN}", "after posix.replace"),
     "mid-merge": ("after ecw_pipeline.warehouse.versions.record_versions",),
     "before commit": (*IN_LOAD, "before _duckdb.commit"),
     "load recorded": (f"after {LOAD}",),

@@ -1,0 +1,100 @@
+"""The tables of a type from one reading of its lines, part by part.
+
+To read lines costs about as much as to make a table of them. What cannot be done this way is left
+to `flattening`, which makes one table at a time and finds out what is wrong.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from ecw_pipeline.files import PRIVATE_FILE_MODE, machine_errors
+from ecw_pipeline.sql_on_fhir.compiler import common_columns, ndjson_relation
+from ecw_pipeline.stages.tables import Table
+from ecw_pipeline.warehouse.parquet import parquet_file
+
+# A part and what is made of it take some six times as much memory.
+PART_BYTES = 64 * 1024 * 1024
+# Arrow has no type for these that Parquet readers know.
+_NOT_BY_ARROW = frozenset({"HUGEINT", "UUID"})
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A table whose flat file is to be written, where, and the stamp that goes into it."""
+
+    table: Table
+    path: Path
+    stamp: str
+
+
+@dataclass(frozen=True)
+class Lines:
+    """The screened lines of one type of an export: each received file's name, and its lines."""
+
+    connection_id: str
+    export_id: str
+    files: Sequence[tuple[str, Path]]
+
+
+def write_together(wanted: Sequence[Wanted], lines: Lines, scratch: Path) -> dict[str, int]:
+    """Write flat files of several tables; returns the rows of those that are written.
+
+    Args:
+        scratch: where parts of large files are put, one at a time.
+
+    Raises:
+        MachineError: the disk is full.
+    """
+    fit = [one for one in wanted if _goes_by_arrow(one.table)]
+    columns, views = common_columns(one.table.compiled for one in fit)
+    chosen = [one for one in fit if one.table.compiled in views]
+    if len(chosen) < 2:
+        return {}
+    try:
+        return _write(chosen, columns, lines, scratch)
+    except duckdb.Error:
+        return {}
+
+
+def _goes_by_arrow(table: Table) -> bool:
+    types = {column.sql_type.removesuffix("[]") for column in table.compiled.columns}
+    return _NOT_BY_ARROW.isdisjoint(types)
+
+
+def _write(
+    wanted: Sequence[Wanted], columns: dict[str, str], lines: Lines, scratch: Path
+) -> dict[str, int]:
+    rows = dict.fromkeys((one.table.name for one in wanted), 0)
+    with duckdb.connect() as connection, ExitStack() as files:
+        connection.execute("SET TimeZone = 'UTC'")
+        files.callback(scratch.unlink, missing_ok=True)
+        add = [files.enter_context(parquet_file(one.path, one.stamp)) for one in wanted]
+        for source_file, screened in lines.files:
+            for part in _parts(screened, scratch):
+                relation = ndjson_relation([part], columns)
+                connection.execute(f"CREATE OR REPLACE TEMP TABLE lines AS FROM {relation}")
+                for one, add_rows in zip(wanted, add, strict=True):
+                    query = one.table.flat_rows(
+                        lines.connection_id, lines.export_id, source_file, "lines"
+                    )
+                    found = connection.execute(query).to_arrow_table()
+                    add_rows(found)
+                    rows[one.table.name] += found.num_rows
+    return rows
+
+
+def _parts(screened: Path, scratch: Path) -> Iterator[Path]:
+    """The file itself where it is small, else one part of its lines after the other."""
+    if screened.stat().st_size <= PART_BYTES:
+        yield screened
+        return
+    with screened.open("rb") as lines:
+        while part := lines.read(PART_BYTES):
+            with machine_errors(scratch):
+                scratch.touch(PRIVATE_FILE_MODE)
+                scratch.write_bytes(part + lines.readline())
+            yield scratch
