@@ -223,9 +223,11 @@ def increments(bench: Bench) -> Figures:
         write_export(bench, "next", day, f"hash(i + {day}) % 100 = 7", day)
         started = time.process_time()
         load(bench, working, "next", day)
-        if day in (1, 10, 20, 30):
-            figures.append(figure(f"1 % changed, increment {day}", started))
-    return figures
+        figures.append(figure(f"1 % changed, increment {day}", started))
+    dearest = max(figures, key=lambda one: one[1])
+    return [figures[n - 1] for n in (1, 10, 20, 30)] + [
+        (f"the dearest: {dearest[0]}", *dearest[1:])
+    ]
 
 
 def published(bench: Bench) -> Figures:

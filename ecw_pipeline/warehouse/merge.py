@@ -18,6 +18,9 @@ from ecw_pipeline.warehouse.versions import Incoming, record_versions
 
 _PERIOD = "valid_from, valid_to, closed_by"
 _BITMAP_BITS = 1 << 20
+# Where DuckDB keeps the order of rows, each part that a thread inserts ends in a row group of its
+# own, nearly empty; the next checkpoints merge them, which wrote most of ten million rows again.
+_FULL_ROW_GROUPS = "SET preserve_insertion_order = false"
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,7 @@ def fold(
 
     ``flat_files`` gives, for each table of the type that can follow, its flat file by export.
     """
+    connection.execute(_FULL_ROW_GROUPS)
     record_versions(connection, incoming)
     move_spans(connection, incoming)
     _pair_places(connection)
@@ -52,6 +56,7 @@ def refold_table(
     connection: duckdb.DuckDBPyConnection, table: WarehouseTable, paths: Sequence[Path]
 ) -> None:
     """Build one table anew, current and closed rows, from all its flat files, in a transaction."""
+    connection.execute(_FULL_ROW_GROUPS)
     connection.execute(";\n".join(table.ddl()))
     if paths:
         spans = "(FROM ops.resource_span WHERE valid_to IS {}NULL)"
@@ -86,14 +91,10 @@ def _move_rows(
     connection: duckdb.DuckDBPyConnection, table: WarehouseTable, paths: Sequence[Path]
 ) -> None:
     core, history = table.core_name, table.history_name
-    here = _same_place("m", "t")
-    _close_rows(connection, table)
+    _take_from_core(connection, table)
     connection.execute(
-        f"DELETE FROM {core} AS t USING moved AS m"
-        f" WHERE {here} AND m.was_in = 'core' AND m.is_in IS DISTINCT FROM 'core'"
-    )
-    connection.execute(
-        f"DELETE FROM {history} AS t USING moved AS m WHERE {here} AND m.was_in = 'history'"
+        f"DELETE FROM {history} AS t USING moved AS m"
+        f" WHERE {_same_place('m', 't')} AND m.was_in = 'history'"
     )
     if paths:
         there = f"FROM {_parquet(paths)} AS f JOIN moved AS m ON {_same_place('m', 'f')}"
@@ -106,30 +107,34 @@ def _move_rows(
         )
 
 
-def _close_rows(connection: duckdb.DuckDBPyConnection, table: WarehouseTable) -> None:
-    """Copy to history the current rows that are closed.
+def _take_from_core(connection: duckdb.DuckDBPyConnection, table: WarehouseTable) -> None:
+    """Delete the rows that are current no more, after copying to history those that are closed.
 
     Their row numbers are found first. A join alone would decompress every column of all rows; a
     condition on the row number is applied before other columns are read. The bitmap lets through
     one row too many in a few, and stays small because DuckDB copies it for each vector.
     """
-    filled = ", ".join(f"t.{identifier(name)}" for name in _filled_columns(connection, table))
     connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE closing AS SELECT t.rowid AS closing_row, {_PERIOD}"
+        f"CREATE OR REPLACE TEMP TABLE leaving AS SELECT t.rowid AS leaving_row, is_in, {_PERIOD}"
         f" FROM {table.core_name} AS t JOIN moved AS m ON {_same_place('m', 't')}"
-        " WHERE m.was_in = 'core' AND m.is_in = 'history'"
+        " WHERE m.was_in = 'core' AND m.is_in IS DISTINCT FROM 'core'"
     )
-    if not connection.execute("FROM closing LIMIT 1").fetchone():
+    if not connection.execute("FROM leaving LIMIT 1").fetchone():
         return
+    filled = ", ".join(f"t.{identifier(name)}" for name in _filled_columns(connection, table))
     bit = f"({{}} & {_BITMAP_BITS - 1})::INTEGER"
     connection.execute(
-        "SET VARIABLE closing_bits = (SELECT"
-        f" bitstring_agg({bit.format('closing_row')}, 0, {_BITMAP_BITS - 1}) FROM closing)"
+        "SET VARIABLE leaving_bits = (SELECT"
+        f" bitstring_agg({bit.format('leaving_row')}, 0, {_BITMAP_BITS - 1}) FROM leaving)"
     )
     connection.execute(
         f"INSERT INTO {table.history_name} BY NAME SELECT {filled}, {_PERIOD}"
-        f" FROM {table.core_name} AS t JOIN closing ON closing_row = t.rowid"
-        f" WHERE get_bit(getvariable('closing_bits'), {bit.format('t.rowid')}) = 1"
+        f" FROM {table.core_name} AS t JOIN leaving ON leaving_row = t.rowid"
+        f" WHERE is_in = 'history'"
+        f" AND get_bit(getvariable('leaving_bits'), {bit.format('t.rowid')}) = 1"
+    )
+    connection.execute(
+        f"DELETE FROM {table.core_name} WHERE rowid IN (SELECT leaving_row FROM leaving)"
     )
 
 

@@ -6,6 +6,7 @@ from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from ecw_pipeline.errors import MachineError, TemporaryError
@@ -191,3 +192,41 @@ def test_a_working_warehouse_held_by_another_program_is_a_passing_failure(
         other.communicate("\n", timeout=10)
 
     assert not (tmp_path / "warehouse.duckdb").exists()
+
+
+def _rows_stored(path: Path) -> int:
+    """The rows of a table that take room in a file, deleted or not."""
+    with closing(duckdb.connect(str(path), read_only=True)) as connection:
+        row = connection.execute(
+            "SELECT estimated_size FROM duckdb_tables() WHERE table_name = 'wide'"
+        ).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def _publish_after_deleting(working: Path, published: Path, condition: str) -> int:
+    """Publish a table of half a million rows without some of them; the rows that take room."""
+    with working_warehouse(working) as connection:
+        connection.execute("CREATE TABLE core.wide AS SELECT i FROM range(500_000) AS r(i)")
+    with working_warehouse(working) as connection:
+        connection.execute(f"DELETE FROM core.wide WHERE {condition}")
+    publish(working, published)
+    return _rows_stored(published)
+
+
+def test_a_few_deleted_rows_keep_their_room(working: Path, tmp_path: Path) -> None:
+    """To move all others together costs more than they do."""
+    stored = _publish_after_deleting(working, tmp_path / "published.duckdb", "i % 100 = 0")
+
+    assert stored == 500_000
+
+
+def test_many_deleted_rows_give_their_room_back(working: Path, tmp_path: Path) -> None:
+    published = tmp_path / "published.duckdb"
+
+    stored = _publish_after_deleting(working, published, "i % 3 > 0")
+
+    assert stored < 300_000
+    with read_published(published) as connection:
+        found = connection.execute("SELECT count(*), min(i), max(i) FROM core.wide").fetchone()
+    assert found == (166_667, 0, 499_998)
