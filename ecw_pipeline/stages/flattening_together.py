@@ -4,12 +4,14 @@ To read lines costs about as much as to make a table of them. What cannot be don
 to `flattening`, which makes one table at a time and finds out what is wrong.
 """
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
+import pyarrow
 
 from ecw_pipeline.files import PRIVATE_FILE_MODE, machine_errors
 from ecw_pipeline.sql_on_fhir.compiler import common_columns, ndjson_relation
@@ -17,7 +19,7 @@ from ecw_pipeline.stages.tables import Table
 from ecw_pipeline.warehouse.parquet import parquet_file
 
 # A part and what is made of it take some six times as much memory.
-PART_BYTES = 64 * 1024 * 1024
+PART_BYTES = 32 * 1024 * 1024
 # Arrow has no type for these that Parquet readers know.
 _NOT_BY_ARROW = frozenset({"HUGEINT", "UUID"})
 
@@ -66,25 +68,42 @@ def _goes_by_arrow(table: Table) -> bool:
 
 
 def _write(
-    wanted: Sequence[Wanted], columns: dict[str, str], lines: Lines, scratch: Path
+    wanted: Sequence[Wanted], columns: Mapping[str, str], lines: Lines, scratch: Path
 ) -> dict[str, int]:
-    rows = dict.fromkeys((one.table.name for one in wanted), 0)
-    with duckdb.connect() as connection, ExitStack() as files:
-        connection.execute("SET TimeZone = 'UTC'")
+    rows: Counter[str] = Counter()
+    with ExitStack() as files:
         files.callback(scratch.unlink, missing_ok=True)
-        add = [files.enter_context(parquet_file(one.path, one.stamp)) for one in wanted]
+        add = {
+            one.table.name: files.enter_context(parquet_file(one.path, one.stamp)) for one in wanted
+        }
         for source_file, screened in lines.files:
+            queries = {
+                one.table.name: one.table.flat_rows(
+                    lines.connection_id, lines.export_id, source_file, "lines"
+                )
+                for one in wanted
+            }
             for part in _parts(screened, scratch):
-                relation = ndjson_relation([part], columns)
-                connection.execute(f"CREATE OR REPLACE TEMP TABLE lines AS FROM {relation}")
-                for one, add_rows in zip(wanted, add, strict=True):
-                    query = one.table.flat_rows(
-                        lines.connection_id, lines.export_id, source_file, "lines"
-                    )
-                    found = connection.execute(query).to_arrow_table()
-                    add_rows(found)
-                    rows[one.table.name] += found.num_rows
-    return rows
+                for name, found in _tables_of(part, columns, queries):
+                    add[name](found)
+                    rows[name] += found.num_rows
+    return dict(rows)
+
+
+def _tables_of(
+    part: Path, columns: Mapping[str, str], queries: Mapping[str, str]
+) -> Iterator[tuple[str, pyarrow.Table]]:
+    """The rows that each query gives of a part's lines.
+
+    Each part has an engine of its own, which gives all memory back at its end; two threads would
+    wait for each other for a third of the time.
+    """
+    with duckdb.connect(config={"threads": 1}) as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        relation = ndjson_relation([part], columns)
+        connection.execute(f"CREATE TEMP TABLE lines AS FROM {relation}")
+        for name, query in queries.items():
+            yield name, connection.execute(query).to_arrow_table()
 
 
 def _parts(screened: Path, scratch: Path) -> Iterator[Path]:
