@@ -92,7 +92,7 @@ def screen_file(
 def _resources(path: Path, resource_type: str) -> Iterator[Batch]:
     """The lines of a file without the header that it may have."""
     for batch in line_batches(path):
-        has_header = batch.numbers[:1] == range(1, 2) and _is_header(batch.lines[0], resource_type)
+        has_header = list(batch.numbers[:1]) == [1] and _is_header(batch.lines[0], resource_type)
         yield Batch(batch.numbers[1:], batch.lines[1:]) if has_header else batch
 
 

@@ -54,6 +54,33 @@ def test_a_good_line_is_landed_with_its_number_in_front(tmp_path: Path) -> None:
     assert row["id"] == "ann"
 
 
+@pytest.mark.parametrize("after_header", [b"\n", b"\n\n", b" \r\n\t\n"])
+def test_a_header_is_no_resource(after_header: bytes, tmp_path: Path) -> None:
+    header = b'{"resourceType":"Parameters"}'
+    paths = received(tmp_path, header + after_header + ANN + b"\n")
+
+    assert screen_file(paths, "Patient") == LandingReport(1, 1, 0)
+    assert [row["id"] for row in rows(paths.screened)] == ["ann"]
+
+
+def test_a_refused_line_takes_none_of_its_neighbours_along(tmp_path: Path) -> None:
+    lines = [line(patient(f"p{n}", gender=7 if n == 500 else "other")) for n in range(20_000)]
+    paths = received(tmp_path, b"\n".join(lines))
+
+    report = screen_file(paths, "Patient")
+
+    assert report == LandingReport(20_000, 19_999, 1, {"wrong_element_type": 1})
+    landed = [(row["ecw_line"], row["id"]) for row in rows(paths.screened)]
+    assert landed == [(n + 1, f"p{n}") for n in range(20_000) if n != 500]
+
+
+def test_two_objects_in_a_line_are_refused_even_beside_one_over_two_lines(tmp_path: Path) -> None:
+    """As many values as lines, taken together."""
+    two, one = ANN + b" " + ANN, ANN.replace(b",", b",\n", 1)
+
+    assert reasons(tmp_path, two, one) == ["not_json"] * 3
+
+
 def test_equal_lines_have_equal_hashes_and_others_do_not(tmp_path: Path) -> None:
     paths = received(tmp_path, b"\n".join([ANN, ANN + b"\r", line(patient("bob"))]))
     screen_file(paths, "Patient")
