@@ -78,7 +78,7 @@ def test_two_objects_in_a_line_are_refused_even_beside_one_over_two_lines(tmp_pa
     """As many values as lines, taken together."""
     two, one = ANN + b" " + ANN, ANN.replace(b",", b",\n", 1)
 
-    assert reasons(tmp_path, two, one) == ["not_json"] * 3
+    assert reasons(tmp_path, two, one, ANN) == ["not_json"] * 3
 
 
 def test_equal_lines_have_equal_hashes_and_others_do_not(tmp_path: Path) -> None:
