@@ -215,8 +215,14 @@ def _publish_after_deleting(working: Path, published: Path, condition: str) -> i
 
 
 def test_a_few_deleted_rows_keep_their_room(working: Path, tmp_path: Path) -> None:
-    """To move all others together costs more than they do."""
-    stored = _publish_after_deleting(working, tmp_path / "published.duckdb", "i % 20 = 0")
+    """To move all others together costs more than they do.
+
+    Half of the second and of the third row group are deleted, so that DuckDB would make them one.
+    """
+    half, row_group = 61_440, 122_880
+    deleted = f"i // {row_group} IN (1, 2) AND i % {row_group} < {half}"
+
+    stored = _publish_after_deleting(working, tmp_path / "published.duckdb", deleted)
 
     assert stored == 500_000
 
