@@ -34,7 +34,10 @@ def publish(working: Path, published: Path) -> None:
         if share_deleted(connection) > MOST_DELETED:
             # Rows are moved together only by a checkpoint that has something to write.
             connection.execute("SET max_vacuum_tasks = 100")
-            connection.execute("CREATE TABLE ops.written (n INTEGER); DROP TABLE ops.written")
+            connection.execute(
+                "CREATE OR REPLACE TABLE ops.written (n INTEGER)"
+            )  # again after a kill
+            connection.execute("DROP TABLE ops.written")
         connection.execute("CHECKPOINT")
         with working.open("rb") as source, finished_file(published) as target:
             shutil.copyfileobj(source, target, CHUNK_BYTES)

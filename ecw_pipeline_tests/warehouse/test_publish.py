@@ -236,3 +236,14 @@ def test_many_deleted_rows_give_their_room_back(working: Path, tmp_path: Path) -
     with read_published(published) as connection:
         found = connection.execute("SELECT count(*), min(i), max(i) FROM core.wide").fetchone()
     assert found == (166_667, 0, 499_998)
+
+
+def test_rows_are_moved_together_after_a_kill_while_they_were(
+    working: Path, tmp_path: Path
+) -> None:
+    with working_warehouse(working) as connection:
+        connection.execute("CREATE TABLE ops.written (n INTEGER)")  # left by the kill
+
+    stored = _publish_after_deleting(working, tmp_path / "published.duckdb", "i % 3 > 0")
+
+    assert stored < 300_000
