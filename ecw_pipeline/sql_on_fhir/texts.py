@@ -6,6 +6,8 @@ Source: FHIRPath 2.0, "String Manipulation".
 import re
 
 _LITERAL = re.compile(r"'[^']*'$")
+# Alternatives, flags, quoted signs, and a begin that need not be there.
+_MAY_NOT_BE_BOUND = re.compile(r"\||\(\?|\\Q|^'\^[*?{]")
 
 
 def substring(text: str, start: str, length: str = "") -> str:
@@ -32,7 +34,7 @@ def replace_matches(text: str, pattern: str, new: str) -> str:
 
 def _matches_once(pattern: str) -> bool:
     """Whether a pattern is bound to the begin or the end of a text."""
-    if not _LITERAL.match(pattern) or "|" in pattern or "(?" in pattern:
+    if not _LITERAL.match(pattern) or _MAY_NOT_BE_BOUND.search(pattern):
         return False
     return pattern.startswith("'^") or (pattern.endswith("$'") and not pattern.endswith("\\$'"))
 
@@ -40,7 +42,7 @@ def _matches_once(pattern: str) -> bool:
 def _with_groups(new: str) -> str:
     """A replacement whose groups are \\1 for DuckDB, as FHIRPath's are $1."""
     if _LITERAL.match(new):
-        return re.sub(r"\$(\d)", r"\\\1", new.replace("\\", "\\\\"))
+        return re.sub(r"\$([0-9])", r"\\\1", new.replace("\\", "\\\\"))
     escaped = f"replace({new}, '\\', '\\\\')"
     return f"regexp_replace({escaped}, '\\$(\\d)', '\\\\\\1', 'g')"
 

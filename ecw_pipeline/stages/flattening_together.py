@@ -20,8 +20,8 @@ from ecw_pipeline.warehouse.parquet import parquet_file
 
 # A part and what is made of it take some six times as much memory.
 PART_BYTES = 32 * 1024 * 1024
-# Arrow has no type for these that Parquet readers know.
-_NOT_BY_ARROW = frozenset({"HUGEINT", "UUID"})
+# Arrow has no type for these that Parquet readers know as such.
+_NOT_BY_ARROW = frozenset({"HUGEINT", "JSON", "UUID"})
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def write_together(wanted: Sequence[Wanted], lines: Lines, scratch: Path) -> dic
     fit = [one for one in wanted if _goes_by_arrow(one.table)]
     columns, views = common_columns(one.table.compiled for one in fit)
     chosen = [one for one in fit if one.table.compiled in views]
-    if len(chosen) < 2:
+    if len(chosen) < 2 or not lines.files:
         return {}
     try:
         return _write(chosen, columns, lines, scratch)

@@ -130,3 +130,13 @@ def test_a_full_disk_is_said_and_leaves_nothing(
         write_together(_wanted(tmp_path, tables), _lines(screened), tmp_path / "part")
 
     assert [n for n in names_below(tmp_path) if "parquet" in n or "part" in n] == []
+
+
+def test_without_lines_nothing_is_written(tmp_path: Path) -> None:
+    tables = [_table("families", "name.family.first()"), _table("genders", "gender")]
+
+    rows = write_together(
+        _wanted(tmp_path, tables), Lines("practice", "export", []), tmp_path / "part"
+    )
+
+    assert (rows, names_below(tmp_path)) == ({}, [])
