@@ -86,6 +86,8 @@ def _flatten_together(lake: Lake, tables: Sequence[Table], export: Export) -> di
             for t in usable
         ]
         missing = [one for one in wanted if stamp_of(one.path) != one.stamp]
+        if not missing:
+            return {}  # the screened lines may be gone, and are not needed
         files = [(file.path, path) for file, path in screened_files(lake, export, resource_type)]
         lines = Lines(export.connection_id, export.export_id, files)
         return write_together(missing, lines, lake.folder.state / f"part-{resource_type}.ndjson")
