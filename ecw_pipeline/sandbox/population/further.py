@@ -6,14 +6,14 @@ table has a value somewhere.
 
 from typing import Any
 
-from ecw_pipeline.sandbox.population.chart import Chart, Record, references
+from ecw_pipeline.sandbox.population.chart import Chart, Record, instant, references
 from ecw_pipeline.sandbox.population.codes import JsonObject
 from ecw_pipeline.sandbox.population.filling import Filling, NothingThereError, name_of
 from ecw_pipeline.sandbox.population.visits import Visit
 from ecw_pipeline.sandbox.population.words import with_changes, written_templates
 
 _RARE = 10  # one chart in so many has an element of the list of rare ones
-_NAMED, _CHOSEN = 3, 0  # which of them
+_NAMED, _TOLD = 3, 0  # which of them
 
 
 def add_further(chart: Chart, visit: Visit) -> None:
@@ -25,8 +25,8 @@ def add_further(chart: Chart, visit: Visit) -> None:
     _add_rare_elements(chart, filling)
     if chart.number % _RARE == _NAMED:
         _name_references(chart)
-    if chart.number % _RARE == _CHOSEN:
-        _mark_chosen_codings(chart)
+    if chart.number % _RARE == _TOLD:
+        _tell_all(chart)
 
 
 def _add(chart: Chart, filling: Filling, template: JsonObject) -> None:
@@ -77,13 +77,21 @@ def _named(value: Any, records: dict[str, Record]) -> Any:
     return made
 
 
-def _mark_chosen_codings(chart: Chart) -> None:
-    """A server that says which coding a person chose, and of which version it is."""
+def _tell_all(chart: Chart) -> None:
+    """A server that says who gave an identifier, who wrote a note, which coding a person chose."""
+    filled = written_templates("told_in_full.json")
     for record in chart.records:
-        record.resource = _chosen(record.resource)
+        told = _chosen(record.resource)
+        if isinstance(identifiers := told.get("identifier"), list):
+            told["identifier"] = [{**filled["identifier"], **one} for one in identifiers]
+        if isinstance(notes := told.get("note"), list):
+            more = {"authorReference": chart.person.practitioner, "time": instant(record.created_at)}
+            told["note"] = [*({**more, **one} for one in notes), filled["note"]]
+        record.resource = told
 
 
 def _chosen(value: Any) -> Any:
+    """With the codings of which version they are, and that somebody chose them."""
     if isinstance(value, list):
         return [_chosen(inner) for inner in value]
     if not isinstance(value, dict):

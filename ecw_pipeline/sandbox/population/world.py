@@ -15,13 +15,14 @@ from ecw_pipeline.fhir.instants import format_instant, parse_instant
 from ecw_pipeline.sandbox.config import SandboxConfig
 from ecw_pipeline.sandbox.json_text import to_line
 from ecw_pipeline.sandbox.population.chart import Chart, Record
-from ecw_pipeline.sandbox.population.codes import SANDBOX, SNOMED, JsonObject, concept
+from ecw_pipeline.sandbox.population.codes import SNOMED, JsonObject, concept, identifier
 from ecw_pipeline.sandbox.population.conditions import DIABETES
 from ecw_pipeline.sandbox.population.days import live_one_day
 from ecw_pipeline.sandbox.population.draw import random_for
 from ecw_pipeline.sandbox.population.life import remove_patient, write_chart
 from ecw_pipeline.sandbox.population.people import is_diabetic
 from ecw_pipeline.sandbox.population.practice import PRACTICE_SINCE, build_practice
+from ecw_pipeline.sandbox.population.words import written_templates
 from ecw_pipeline.sandbox.simulated_time import instant_in_day
 from ecw_pipeline.sandbox.source import ASSOCIATED_TYPES, Entry, Selection
 
@@ -233,11 +234,12 @@ class Population:
         present = (n for n in range(1, self._patients(day) + 1) if n not in gone)
         members = [n for n in present if self._is_member(n, name)]
         at = format_instant(self._instant(0, day)) if day else PRACTICE_SINCE
+        told = written_templates("told_in_full.json")
         group: JsonObject = {
             "resourceType": "Group",
             "id": name,
             "meta": {"versionId": str(day + 1), "lastUpdated": at},
-            "identifier": [{"system": f"{SANDBOX}group", "value": name}],
+            "identifier": [{**told["identifier"], **identifier("group", name)}],
             "active": True,
             "type": "person",
             "actual": True,
