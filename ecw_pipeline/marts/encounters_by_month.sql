@@ -25,7 +25,7 @@ SELECT
     try_cast(left(period_start, 7) || '-01' AS DATE) AS month,
     coalesce(class_code, 'unknown') AS class,
     practitioner_id,
-    any_value(practitioner) AS practitioner,
+    min(practitioner) AS practitioner,
     count(*) FILTER (took_place) AS encounters,
     count(*) FILTER (took_place AND is_telehealth) AS telehealth_encounters,
     round(telehealth_encounters / nullif(encounters, 0), 4) AS telehealth_share,

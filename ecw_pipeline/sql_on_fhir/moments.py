@@ -64,7 +64,7 @@ def before_or_at(left: str, right: str) -> str:
 
 def comparable(text: str) -> str:
     """A form in which equal moments are equal in SQL: instants in UTC, dates as they are."""
-    instant = f"CAST(TRY_CAST({text} AS {_INSTANT}) AS VARCHAR)"
+    instant = f"CAST(TRY_CAST({_instant_text(text)} AS {_INSTANT}) AS VARCHAR)"
     return f"CASE WHEN length({text}) > {_DAY} THEN coalesce({instant}, {text}) ELSE {text} END"
 
 
@@ -73,14 +73,15 @@ def as_column(text: str, sql_type: str) -> str:
 
     FHIR knows leap seconds; DuckDB does not: they are taken for the second before. DuckDB knows
     `infinity`, `epoch` and years of more than four digits; FHIR does not, and with such days one
-    can hardly compute.
+    can hardly compute. DuckDB 1.5 takes a zone that a text names for that
+    of the texts without an offset after it; FHIR has no such names.
 
     Source: FHIR R4, "Data Types", instant and dateTime.
     """
     has_year = f"{text} BETWEEN '0' AND ':' AND strpos({text}, '-') = {_YEAR + 1}"
     second_before = f"replace({text}, '{_LEAP_SECOND}', ':59:59')"
     return (
-        f"TRY_CAST(CASE WHEN NOT ({has_year}) THEN NULL"
+        f"TRY_CAST(CASE WHEN NOT ({has_year}) OR {_names_zone(text)} THEN NULL"
         f" WHEN contains({text}, '{_LEAP_SECOND}') THEN {second_before} ELSE {text} END"
         f" AS {sql_type})"
     )
@@ -125,7 +126,16 @@ def _by_precision(text: str, completed: dict[int, str], clock: tuple[str, str]) 
         instant = completed.get(len(literal), f"'{literal}'")
         return f"TRY_CAST({instant} AS {_INSTANT})"
     cases = " ".join(f"WHEN {length} THEN {sql}" for length, sql in completed.items())
-    return f"TRY_CAST(CASE length({text}) {cases} ELSE {text} END AS {_INSTANT})"
+    return f"TRY_CAST(CASE length({text}) {cases} ELSE {_instant_text(text)} END AS {_INSTANT})"
+
+
+def _instant_text(text: str) -> str:
+    return f"CASE WHEN NOT {_names_zone(text)} THEN {text} END"
+
+
+def _names_zone(text: str) -> str:
+    """Whether something follows the time after a space, as in ``10:00:00 America/New_York``."""
+    return f"contains(substring({text}, {_DAY + 2}), ' ')"
 
 
 def _to_the_second(literal: str, minute: str, second: str) -> str:

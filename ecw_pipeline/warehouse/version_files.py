@@ -20,8 +20,12 @@ VERSION_COLUMNS = {
 }
 # Twice as much memory is taken for each thread, so that few lines are asked for much.
 _MOST_BYTES_OF_A_LINE = (16 << 20, 1 << 30)
-# DuckDB reads `infinity`, too; nothing could ever follow it.
-_UPDATED_AT = "try_cast(meta.lastUpdated AS TIMESTAMPTZ)"
+# DuckDB reads `infinity`, too; nothing could ever follow it. A zone that one text names it takes
+# for that of the texts without an offset after it.
+_UPDATED_AT = (
+    "try_cast(CASE WHEN NOT contains(substring(meta.lastUpdated, 12), ' ') THEN meta.lastUpdated"
+    " END AS TIMESTAMPTZ)"
+)
 # A server says with this tag that it left elements out. Source: FHIR R4 Search, "Summary".
 _SUBSETTED = (
     "{'system': 'http://terminology.hl7.org/CodeSystem/v3-ObservationValue', 'code': 'SUBSETTED'}"

@@ -11,6 +11,8 @@ from ecw_pipeline_tests.view_definitions.tables import (
     built_in_tables,
     example,
     main_table,
+    rows_of,
+    screened_file,
     table_rows,
 )
 
@@ -77,6 +79,8 @@ def emptied(resource: dict[str, Any]) -> dict[str, Any]:
         ("2024-05-06T10:00:00.123456789Z", "2024-05-06T10:00:00.123456Z"),
         ("0001-01-01", "0001-01-01T00:00:00Z"),
         ("9999-12-31T23:59:59Z", "9999-12-31T23:59:59Z"),
+        ("2024-05-06 10:00:00", "2024-05-06T10:00:00Z"),
+        ("2024-05-06T10:00:00 America/New_York", None),
         ("2024-02-31", None),
         ("2024-13", None),
         ("2016-12-31T23:59:60Z", "2016-12-31T23:59:59Z"),
@@ -99,6 +103,19 @@ def test_a_date_keeps_its_text_and_is_a_moment_if_it_can(
 
     assert row["onset_date_time"] == received
     assert row.get("onset_at") == understood
+
+
+def test_a_zone_that_one_text_names_is_not_that_of_the_next() -> None:
+    times = ("2024-05-06T10:00:00 America/New_York", "2024-05-06T10:00:00")
+    conditions = [
+        {"resourceType": "Condition", "id": str(n), "onsetDateTime": time}
+        for n, time in enumerate(times)
+    ]
+
+    with screened_file(conditions) as path:
+        moments = rows_of("condition", path, "onset_at::VARCHAR AS onset_at")
+
+    assert [row["onset_at"] for row in moments] == [None, "2024-05-06 10:00:00+00"]
 
 
 def test_a_preferred_coding_is_never_mixed_with_another() -> None:

@@ -311,7 +311,16 @@ def test_a_version_without_last_updated_counts_from_its_export(warehouse: Books)
     assert warehouse.families() == {"ann": "Later"}
 
 
-@pytest.mark.parametrize("text", ["yesterday", "", "2024-13-01T00:00:00Z", "infinity"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "yesterday",
+        "",
+        "2024-13-01T00:00:00Z",
+        "infinity",
+        "2024-01-01T00:00:00 America/New_York",
+    ],
+)
 def test_an_unreadable_last_updated_counts_as_none(warehouse: Books, text: str) -> None:
     odd = {**ann("Later", None), "meta": {"lastUpdated": text}}
 

@@ -85,7 +85,10 @@ def _tell_all(chart: Chart) -> None:
         if isinstance(identifiers := told.get("identifier"), list):
             told["identifier"] = [{**filled["identifier"], **one} for one in identifiers]
         if isinstance(notes := told.get("note"), list):
-            more = {"authorReference": chart.person.practitioner, "time": instant(record.created_at)}
+            more = {
+                "authorReference": chart.person.practitioner,
+                "time": instant(record.created_at),
+            }
             told["note"] = [*({**more, **one} for one in notes), filled["note"]]
         record.resource = told
 
