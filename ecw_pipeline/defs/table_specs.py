@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import dagster as dg
 
-from ecw_pipeline.sql_on_fhir.lineage import elements_of
 from ecw_pipeline.stages.tables import Table, why_uncompilable
 from ecw_pipeline.warehouse.schema import WarehouseColumn
 
@@ -25,12 +24,10 @@ def columns_of_table(table: Table) -> dg.TableSchema:
     Raises:
         UnsupportedViewError: the view is wrong.
     """
-    origins = elements_of(table.compiled.plan)
-    columns = table.in_warehouse.columns
     return dg.TableSchema(
         columns=[
-            dg.TableColumn(c.name, c.sql_type, _from(c.comment, origins.get(c.name, ())))
-            for c in columns
+            dg.TableColumn(c.name, c.sql_type, _from(c.comment, table.elements.get(c.name, ())))
+            for c in table.in_warehouse.columns
         ]
     )
 

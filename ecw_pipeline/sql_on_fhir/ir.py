@@ -6,7 +6,7 @@ NULLs, and a NULL list is empty too. Nothing here knows FHIRPath's syntax or SQL
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import TypeAlias
 
 from ecw_pipeline.sql_on_fhir.kinds import ANYTHING, CHOICE
@@ -186,8 +186,8 @@ Node: TypeAlias = (
 
 def children(node: Node) -> Iterator[Node]:
     """The nodes directly inside a node."""
-    for item in fields(node):
-        value = getattr(node, item.name)
+    for name in node.__match_args__:  # as `fields` gives them, in a tenth of the time
+        value = getattr(node, name)
         for part in value if isinstance(value, tuple) else (value,):
             if isinstance(part, Node):
                 yield part

@@ -3,6 +3,8 @@
 Source: FHIRPath 2.0, "Operator Precedence" and its grammar.
 """
 
+from functools import lru_cache
+
 from ecw_pipeline.sql_on_fhir.lexer import Token, TokenKind, tokens
 from ecw_pipeline.sql_on_fhir.problems import PathError
 from ecw_pipeline.sql_on_fhir.syntax import (
@@ -60,6 +62,7 @@ _MAX_DEPTH = 60
 _MAX_TOKENS = 2_000
 
 
+@lru_cache(maxsize=4096)  # the views of a folder have most of their paths in common
 def parse(path: str) -> Expression:
     """Read a whole path.
 

@@ -13,6 +13,7 @@ from ecw_pipeline.fhir import structure
 from ecw_pipeline.fhir.resource_types import snake_case
 from ecw_pipeline.quoting import identifier, literal
 from ecw_pipeline.sql_on_fhir.compiler import MAXIMUM_LINE_BYTES, CompiledView, compile_view
+from ecw_pipeline.sql_on_fhir.lineage import elements_of
 from ecw_pipeline.view_definitions.catalog import OwnView, built_in_views, own_views
 from ecw_pipeline.warehouse.schema import WarehouseColumn, WarehouseTable
 
@@ -86,6 +87,15 @@ class Table:
             return compile_view(self.view, with_keys=True)
         except UnsupportedViewError as error:
             raise UnsupportedViewError(f"{self.own.file}: {error.message}", MEND) from error
+
+    @cached_property
+    def elements(self) -> dict[str, tuple[str, ...]]:
+        """Which elements of the resource each of the view's columns is computed from.
+
+        Raises:
+            UnsupportedViewError: the view is wrong.
+        """
+        return elements_of(self.compiled.plan)
 
     @cached_property
     def in_warehouse(self) -> WarehouseTable:
