@@ -8,6 +8,7 @@ from itertools import islice
 from typing import Any
 
 import pytest
+from fhir.resources.R4B import get_fhir_model_class
 
 from ecw_pipeline.fhir.resource_types import BRIEF_TYPES
 from ecw_pipeline.sandbox.population.chart import references
@@ -163,6 +164,14 @@ def test_the_practice_looks_like_one(resources: Resources) -> None:
     assert codes["4548-4"] > len(diabetics) > 5
     assert {c["code"]["coding"][0]["code"] for r in resources["Observation"]
             for c in r.get("component", ())} >= {"8480-6", "8462-4"}  # fmt: skip
+
+
+@pytest.mark.parametrize("resource_type", RESOURCE_TYPES)
+def test_every_resource_keeps_fhir_s_rules(resources: Resources, resource_type: str) -> None:
+    model = get_fhir_model_class(resource_type)
+
+    for resource in resources[resource_type]:
+        model.model_validate(resource)
 
 
 def test_decimals_keep_their_trailing_zeros() -> None:

@@ -85,12 +85,14 @@ def _tell_all(chart: Chart) -> None:
         if isinstance(identifiers := told.get("identifier"), list):
             told["identifier"] = [{**filled["identifier"], **one} for one in identifiers]
         if isinstance(notes := told.get("note"), list):
-            more = {
-                "authorReference": chart.person.practitioner,
-                "time": instant(record.created_at),
-            }
-            told["note"] = [*({**more, **one} for one in notes), filled["note"]]
+            told["note"] = [*(_signed(one, chart, record) for one in notes), filled["note"]]
         record.resource = told
+
+
+def _signed(note: JsonObject, chart: Chart, record: Record) -> JsonObject:
+    """With when it was written, and by whom."""
+    author = {} if "authorString" in note else {"authorReference": chart.person.practitioner}
+    return {"time": instant(record.created_at), **author, **note}
 
 
 def _chosen(value: Any) -> Any:
