@@ -38,7 +38,7 @@ ROOM_ENDS: dict[str, tuple[str, ...]] = {
         "before ecw_pipeline.files.finished_file",
     ),
     "state/warehouse.duckdb": (LOAD, "before _duckdb.commit"),
-    "data/warehouse.duckdb": ("before shutil.copyfileobj",),
+    "data/warehouse.duckdb": ("before shutil.copyfile",),
 }
 # What is being written, the steps before it, and the folder that is read-only then.
 READ_ONLY: dict[str, tuple[tuple[str, ...], str]] = {

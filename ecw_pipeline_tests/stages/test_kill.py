@@ -34,7 +34,7 @@ STEPS: dict[str, tuple[str, ...]] = {
     "flatten": (f"after {FLATTEN}",),
     "merge": (f"after {FOLD}",),
     "commit": (*IN_LOAD, "after _duckdb.commit"),
-    "copy": (f"before {PUBLISH}", "after BufferedWriter.write"),
+    "copy": (f"before {PUBLISH}", "after posix.sendfile"),
     "replace": (f"before {PUBLISH}", "after posix.replace"),
 }
 MORE_STEPS: dict[str, tuple[str, ...]] = {
