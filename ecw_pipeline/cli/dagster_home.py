@@ -9,7 +9,16 @@ from ecw_pipeline.settings import Settings
 
 # What `dagster.yaml` says, so that Dagster's own commands work beside it with nothing set.
 _SHIPPED = "base_dir: data/dagster\n"
-_MINIMAL = "telemetry: {enabled: false}\nnux: {enabled: false}\n"
+_MINIMAL = f"""\
+storage:
+  custom:
+    module: ecw_pipeline.defs.records
+    class: KeptSqliteStorage
+    config:
+      {_SHIPPED}\
+telemetry: {{enabled: false}}
+nux: {{enabled: false}}
+"""
 
 
 def dagster_home(settings: Settings) -> Path:
