@@ -40,7 +40,10 @@ class WarehouseTable:
 
     @property
     def references(self) -> dict[str, str]:
-        """The columns that hold the id of another resource, with SQL for its type."""
+        """The columns that hold the id of another resource, with SQL for its type.
+
+        The patient and the encounter are told of the main table alone: other tables repeat them.
+        """
         names = {column.name for column in self.columns}
         kinds = {
             name: identifier(f"{name.removesuffix('_id')}_type")
@@ -49,7 +52,8 @@ class WarehouseTable:
         }
         compartments = {"patient_id": "'Patient'", "encounter_id": "'Encounter'"}
         fixed = {n: kind for n, kind in compartments.items() if n in names and n != self.key}
-        return dict(sorted((fixed | kinds).items()))
+        is_main = self.key == f"{self.name}_id"
+        return dict(sorted(({**fixed, **kinds} if is_main else kinds).items()))
 
     @property
     def core_name(self) -> str:
