@@ -37,6 +37,7 @@ from ecw_pipeline.sql_on_fhir.shapes import Shape
 REPEAT_DEPTH = 12
 # What SQL says at run time of data it cannot take; `running.unfit_data` knows it by these words.
 SEVERAL_VALUES = "several values where one is expected"
+OTHER_TYPE = "a value of another type than the column's; ofType(…) leaves others out"
 TOO_DEEP = f"repeat goes deeper than {REPEAT_DEPTH} levels"
 # What is cheap to write twice: a name, or names with dots.
 _SIMPLE = re.compile(r'^[\w".]+$')
@@ -173,6 +174,10 @@ class Emitter:
         if node.function == "single":
             return self.bind([self.sql(node.arguments[0])], self._single)
         arguments = [self.sql(argument) for argument in node.arguments]
+        if node.function == "only":
+            value, is_other = arguments
+            message = literal(f"{self._label}: {OTHER_TYPE}")
+            return f"CASE WHEN {is_other} THEN error({message}) ELSE {value} END"
         if not function.repeats:
             return function.sql(*arguments)
         return self.bind(arguments, function.sql)

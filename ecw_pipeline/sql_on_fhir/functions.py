@@ -110,6 +110,7 @@ FUNCTIONS: dict[str, Function] = {
 # What the resolver writes itself; not callable from a path.
 OPERATORS: dict[str, Function] = {
     "single": Function((), SAME, "{0}".format),  # needs the column's name: see the emitter
+    "only": Function((), SAME, "{0}".format),  # so does this
     "list_of_one": Function((), "same*", "CASE WHEN {0} IS NULL THEN [] ELSE [{0}] END".format,
                             repeats=True),
     "alone": Function((), "same*", "[{0}]".format),  # also a NULL, which keeps its place

@@ -36,7 +36,7 @@ from ecw_pipeline.sql_on_fhir.parser import parse
 from ecw_pipeline.sql_on_fhir.problems import PathError, Problems, did_you_mean
 from ecw_pipeline.sql_on_fhir.resolver import Resolver, Scope
 from ecw_pipeline.sql_on_fhir.shapes import Shape
-from ecw_pipeline.sql_on_fhir.type_forms import exists_node
+from ecw_pipeline.sql_on_fhir.type_forms import exists_node, only_form
 from ecw_pipeline.sql_on_fhir.view_definition import (
     ColumnDefinition,
     SelectDefinition,
@@ -338,8 +338,8 @@ class Planner:
         try:
             resolver = (resolver or self._resolver).at(where, path)
             node = resolver.resolve(parse(path), scope)
-            if isinstance(node, Choice) and form and (chosen := resolver.form(node, form)):
-                return chosen
+            if isinstance(node, Choice) and form:
+                node = only_form(resolver, node, form)
             return resolver.settled(node, 0)
         except PathError as error:
             self._problems.add(where, error.message, path, error.at)

@@ -30,6 +30,7 @@ from ecw_pipeline.sql_on_fhir.problems import PathError, Problems, did_you_mean
 
 # DuckDB plans twice as long for every lambda inside a lambda; iterations count too.
 MAX_LAMBDAS = 10
+_ANY_ROOT = ("DomainResource", structure.ANY_RESOURCE)
 _URLS = {
     "sct": "http://snomed.info/sct",
     "loinc": "http://loinc.org",
@@ -124,8 +125,8 @@ class Resolver:
     def _member(self, expression: syntax.Member, scope: Scope) -> Node:
         source = self.resolve(expression.source, scope)
         is_start = isinstance(expression.source, syntax.This)
-        if is_start and source is self.root and expression.name == self.root.kind:
-            return self.root  # ``Patient.name``
+        if is_start and source is self.root and expression.name in {self.root.kind, *_ANY_ROOT}:
+            return self.root  # ``Patient.name``, ``Resource.id``
         return self.element(source, expression.name, expression.at)
 
     def element(self, source: Node, name: str, at: int) -> Node:

@@ -14,10 +14,16 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ecw_pipeline.errors import UnsupportedViewError
 from ecw_pipeline.fhir.structure import decimal_keys
-from ecw_pipeline.sql_on_fhir.emitter import SEVERAL_VALUES, TOO_DEEP
+from ecw_pipeline.sql_on_fhir.emitter import OTHER_TYPE, SEVERAL_VALUES, TOO_DEEP
 
 if TYPE_CHECKING:
     import duckdb
+
+_ADVICE = {
+    SEVERAL_VALUES: "where there are several values use first(), forEach or collection: true",
+    OTHER_TYPE: "choose the type in the path, as in value.ofType(Quantity)",
+    TOO_DEEP: "look at the resources: is something inside of itself?",
+}
 
 
 class Runnable(Protocol):
@@ -73,12 +79,11 @@ def unfit_data(subject: str, error: "duckdb.Error") -> UnsupportedViewError:
     DuckDB's own text may quote values; only what the view's SQL says itself is passed on.
     """
     said = str(error).splitlines()[0].removeprefix("Invalid Input Error: ")
-    is_ours = said.endswith((SEVERAL_VALUES, TOO_DEEP))
-    if is_ours:
-        advice = "where there are several values use first(), forEach or collection: true"
-    else:
-        advice = "look at the resources: some value is not what its element's type allows"
-    return UnsupportedViewError(f"{subject} ({said if is_ours else type(error).__name__})", advice)
+    for known, advice in _ADVICE.items():
+        if said.endswith(known):
+            return UnsupportedViewError(f"{subject} ({said})", advice)
+    advice = "look at the resources: some value is not what its element's type allows"
+    return UnsupportedViewError(f"{subject} ({type(error).__name__})", advice)
 
 
 def screened_line(resource: Mapping[str, Any]) -> str:

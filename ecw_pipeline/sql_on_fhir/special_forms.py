@@ -33,7 +33,7 @@ from ecw_pipeline.sql_on_fhir.ir import (
     Value,
     Variable,
 )
-from ecw_pipeline.sql_on_fhir.kinds import ANYTHING, INTEGERS, PRIMITIVES
+from ecw_pipeline.sql_on_fhir.kinds import ANYTHING, INTEGERS, NUMBER, PRIMITIVES
 from ecw_pipeline.sql_on_fhir.problems import PathError, did_you_mean
 from ecw_pipeline.sql_on_fhir.shapes import whole_shape
 from ecw_pipeline.sql_on_fhir.type_forms import exists_node, known_type, presence, type_argument
@@ -194,7 +194,7 @@ def boundary(side: str) -> SpecialForm:
         kind = source.kind
         if kind == ANYTHING:
             return source
-        if kind in INTEGERS:
+        if kind in INTEGERS or kind == NUMBER:
             source, kind = resolver.text(source, call.at), "decimal"
         what = {"decimal": "number", "date": "date", "time": "time",
                 "dateTime": "dateTime", "instant": "dateTime"}.get(kind)  # fmt: skip

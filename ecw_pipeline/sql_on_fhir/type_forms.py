@@ -80,6 +80,20 @@ def _form(resolver: Resolver, choice: Choice, type_name: str, at: int) -> Node:
     return form
 
 
+def only_form(resolver: Resolver, choice: Choice, type_name: str) -> Node:
+    """The form of the type that a column is declared to have; data of another is an error.
+
+    Source: SQL on FHIR, ViewDefinition.select.column.type.
+    """
+    form = resolver.form(choice, type_name)
+    if form is None:
+        return choice
+    others = [e for e in resolver.forms(choice) if e.element_type != type_name]
+    found = (exists_node(resolver.field(choice.source, element)) for element in others)
+    is_other = Apply("or", tuple(found), "boolean")
+    return Apply("only", (form, is_other), form.kind, form.is_many, form.shape)
+
+
 def exists_node(node: Node) -> Node:
     if node.kind == ANYTHING:
         return Value(False, "boolean")
@@ -113,6 +127,8 @@ def known_type(name: str, at: int) -> str:
 
 def _contained(source: Node, type_name: str) -> Node:
     """Resources kept as JSON, of which those of one type are taken apart."""
+    if source.shape is not None:
+        source.shape.is_whole = source.shape.is_output = True
     shape = whole_shape(type_name)
     target = Value(type_name, "code")
     if not source.is_many:

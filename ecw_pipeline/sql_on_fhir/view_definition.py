@@ -147,6 +147,9 @@ class _Reader:
         item = self.mapping(item, where, _OF_SELECT)
         if "path" in item:
             self._problems.add(where, 'columns stand inside: {"column": [{"name": …, "path": …}]}')
+        if "where" in item:
+            message = "conditions stand at the top of the view, or in a path: forEach: x.where(…)"
+            self._problems.add(f"{where}.where", message)
         directive, paths = self._directive(item, where)
         return SelectDefinition(
             where,

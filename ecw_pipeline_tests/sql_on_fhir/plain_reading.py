@@ -98,7 +98,8 @@ class Reading:
     # Elements
 
     def member(self, source: Tree, name: str, this: Items) -> Items:
-        if source == ("this",) and this == [self.resource] and name == self.resource.kind:
+        names = (self.resource.kind, "DomainResource", "Resource")
+        if source == ("this",) and this == [self.resource] and name in names:
             return this
         found: Items = []
         for parent in self.nodes(source, this):

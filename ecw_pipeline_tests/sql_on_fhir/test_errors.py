@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from ecw_pipeline.errors import UnsupportedViewError
 from ecw_pipeline.sql_on_fhir.compiler import ViewError, compile_view, run_view
 
 
@@ -342,3 +343,36 @@ def test_names_of_the_pipeline_are_reserved_only_in_the_pipeline(name: str) -> N
 
     assert compile_view(view).columns[0].name == name
     assert "leave it out or rename it" in str(refused(view, with_keys=True))
+
+
+def test_a_condition_inside_of_a_select_is_refused_and_not_passed_over() -> None:
+    view = view_of("status")
+    view["select"][0]["where"] = [{"path": "status = 'final'"}]
+
+    assert "select[0].where" in str(refused(view))
+
+
+@pytest.mark.parametrize(
+    ("declared", "value", "held"),
+    [("boolean", {"valueBoolean": True}, True), ("string", {"valueString": "x"}, "x"),
+     ("boolean", {}, None)],
+)  # fmt: skip
+def test_a_declared_type_chooses_among_the_types_of_an_element(
+    declared: str, value: dict[str, Any], held: Any
+) -> None:
+    view = view_of("value")
+    view["select"][0]["column"][0]["type"] = declared
+
+    assert run_view(view, [observation(value)]).rows == [{"c0": held}]
+
+
+def test_a_value_of_another_type_than_the_declared_one_is_an_error() -> None:
+    view = view_of("value")
+    view["select"][0]["column"][0]["type"] = "boolean"
+
+    with pytest.raises(UnsupportedViewError, match=r"c0: a value of another type.*ofType"):
+        run_view(view, [observation({"valueString": "x"})])
+
+
+def observation(value: dict[str, Any]) -> dict[str, Any]:
+    return {"resourceType": "Observation", "id": "o", **value}

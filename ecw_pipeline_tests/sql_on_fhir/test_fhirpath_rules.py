@@ -51,6 +51,8 @@ NUMBERS: Cases = [
     ("iif(true, 1, 1.5)", Decimal(1)),
     ("iif(true, telecom.rank.first(), 7)", 2),
     ("3 * 2", 6),
+    ("(-1.587).lowBoundary()", Decimal("-1.5875")),
+    ("(1.5 + 0.25).highBoundary()", Decimal("1.755")),
     ("2147483647 * 2", None),
     ("(-2147483647 - 1).abs()", None),
     ("-(-2147483647 - 1)", None),

@@ -137,6 +137,7 @@ PATIENT_PATHS = [
     "name.where(family='Müller-O\\'Neil').prefix.first() & '\\t' & id",
     "Patient.name.first().family",
     "Patient.Patient.id",
+    "Resource.id & DomainResource.name.count().toString()",
     "%resource.name.first().family & %context.id & %rootResource.id",
     "'// no comment' & '/* nor this */'",
     # Conditions inside conditions, and what $this is there
@@ -359,6 +360,16 @@ VIEWS: dict[str, tuple[str, Json]] = {
         {"forEach": "contained.ofType(Organization)", "column": [
             column("id", "getResourceKey()"), column("name", "name")],
          "select": [{"forEach": "alias", "column": [column("alias", "$this")]}]}]}),
+    "contained resources of which their own elements and those of one type are asked": ("Patient", {
+        "select": [{"forEach": "contained", "column": [
+            column("id", "id"), column("key", "getResourceKey()"),
+            column("is", "$this is Organization"),
+            column("type", "resourceType"), column("name", "ofType(Organization).name"),
+            column("whole", "ofType(Organization)")]}]}),
+    "contained resources of a named type": ("Patient", {"select": [
+        {"forEachOrNull": "contained.where(resourceType = 'Organization')", "column": [
+            column("name", "ofType(Organization).name"),
+            column("family", "ofType(Practitioner).name.family.first()")]}]}),
     "an iteration that looks back at the resource": ("Patient", {"select": [
         {"forEach": "telecom", "column": [column("a", "%resource.name.first().family"),
                                           column("b", "value & %resource.id")]}]}),
