@@ -138,6 +138,10 @@ class Ledger:
             values["progressed_at"] = now
         self._update(export_id, **values)
 
+    def note_error(self, export_id: str, reason: str) -> None:
+        """Why there is no answer; the next one takes it away."""
+        self._update(export_id, error=reason)
+
     def mark_waiting(self, export_id: str, reason: str, at: datetime) -> None:
         """The kick-off was surely not taken, so it does not count; try again at ``at``."""
         values: dict[str, Any] = {"error": reason, "next_poll_at": format_instant(at)}

@@ -106,20 +106,10 @@ class BulkExportClient:
         if request.level == "search":
             return searching.begin(self._session, request)
         url = f"{self._session.connection.base_url}/{request.path()}"
-        headers = {"Accept": FHIR_JSON, "Prefer": "respond-async"}
-        is_posted = bool(request.restriction.patient_ids)
         further = self._session.connection.export_parameters
-        with network_errors(url):
-            reply = self._session.http.request(
-                "POST" if is_posted else "GET",
-                url,
-                params=None if is_posted else [*request.query().items(), *further],
-                content=json.dumps(request.body(further)) if is_posted else None,
-                headers=headers | ({"Content-Type": FHIR_JSON} if is_posted else {}),
-                auth=self._session.auth,
-                follow_redirects=not is_posted,  # as GET it would ask for everybody
-                extensions=ONCE | self._session.own_hosts,
-            )
+        reply = self._ask(url, request, is_posted=bool(request.restriction.patient_ids))
+        if reply.status_code == httpx.codes.METHOD_NOT_ALLOWED and "POST" in _allowed(reply):
+            reply = self._ask(url, request, is_posted=True)
         if reply.status_code in (httpx.codes.BAD_GATEWAY, httpx.codes.GATEWAY_TIMEOUT):
             raise TemporaryError(
                 f"a gateway answered the kick-off in the server's stead (HTTP {reply.status_code})",
@@ -132,6 +122,22 @@ class BulkExportClient:
             names = ", ".join(name for name, _ in further)
             return Failed(f"{state.reason}; ECW_EXPORT_PARAMETERS adds {names}")
         return state
+
+    def _ask(self, url: str, request: ExportRequest, *, is_posted: bool) -> httpx.Response:
+        """Send a kick-off. Some servers keep the export of an earlier one like it, unless told."""
+        headers = {"Accept": FHIR_JSON, "Prefer": "respond-async", "Cache-Control": "no-cache"}
+        further = self._session.connection.export_parameters
+        with network_errors(url):
+            return self._session.http.request(
+                "POST" if is_posted else "GET",
+                url,
+                params=None if is_posted else [*request.query().items(), *further],
+                content=json.dumps(request.body(further)) if is_posted else None,
+                headers=headers | ({"Content-Type": FHIR_JSON} if is_posted else {}),
+                auth=self._session.auth,
+                follow_redirects=not is_posted,  # as GET it would ask for everybody
+                extensions=ONCE | self._session.own_hosts,
+            )
 
     def poll(self, waiting: InProgress) -> ExportState:
         """Ask once how far the export is.
@@ -148,12 +154,12 @@ class BulkExportClient:
     def _ask_status(self, url: str) -> Reply:
         """One reply: what a passing failure means is decided by the protocol, not repeated."""
         require_safe_url(url)
-        headers = {"Accept": "application/json"}
+        headers = {"Accept": f"application/json, {FHIR_JSON}"}
         with network_errors(url):
             reply = self._session.http.get(
                 url,
                 headers=headers,
-                auth=self._session.auth,
+                auth=self._session.auth_for(url),
                 follow_redirects=True,
                 extensions=FIRST_ANSWER | self._session.own_hosts,
             )
@@ -209,7 +215,9 @@ class BulkExportClient:
             require_safe_url(status_url)
             with network_errors(status_url):
                 reply = self._session.http.delete(
-                    status_url, auth=self._session.auth, extensions=self._session.own_hosts
+                    status_url,
+                    auth=self._session.auth_for(status_url),
+                    extensions=self._session.own_hosts,
                 )
         except ProtocolError:
             return False
@@ -220,3 +228,8 @@ class BulkExportClient:
         now = self._session.clock.now()
         wait = retry_after_seconds(reply.headers, now)
         return Reply(reply.status_code, headers, json_object(reply), wait, str(reply.url))
+
+
+def _allowed(reply: httpx.Response) -> list[str]:
+    """The methods that a refusal says can be used. Source: RFC 9110, "Allow"."""
+    return [method.strip().upper() for method in reply.headers.get("Allow", "").split(",")]

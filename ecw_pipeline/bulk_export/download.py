@@ -26,17 +26,22 @@ from ecw_pipeline.fhir_client.transport import (
 from ecw_pipeline.files import machine_errors, sha256_of
 
 PATIENCE = timedelta(minutes=1)
+_MEASURES = frozenset({"content-length", "content-range", "transfer-encoding"})
 # How object storage answers a signed link that has expired: S3 and Azure by 403, Google's by 400.
 _REFUSED_LINK = (httpx.codes.BAD_REQUEST, httpx.codes.FORBIDDEN)
 
 
 @dataclass(frozen=True)
 class Downloaded:
-    """A file that is whole on the disk; hash and size are of the bytes as received."""
+    """A file that is whole on the disk; hash and size are of the bytes as received.
+
+    Of one that is not ``is_measured`` nothing told the end but that the connection was closed.
+    """
 
     path: Path
     sha256: str
     size_bytes: int
+    is_measured: bool = True
 
 
 class ExpiredLinkError(TemporaryError):
@@ -52,8 +57,9 @@ def download(
 ) -> Downloaded:
     """Fetch ``url`` to ``<stem>.ndjson`` or, where the bytes are gzip, ``<stem>.ndjson.gz``.
 
-    The token is sent only ``with_token``, and httpx drops it when another origin takes over;
-    where an address or a redirect may lead is the session's to say.
+    The token is sent only ``with_token``, and to another host than the server's own only when that
+    asks for it; httpx drops it when another origin takes over. Where an address or a redirect may
+    lead is the session's to say.
 
     Raises:
         ExpiredLinkError: the link is gone.
@@ -69,7 +75,7 @@ def download(
     require_safe_url(url)
     part = Partial(stem, limits)
     headers = {"Accept": "application/fhir+ndjson", "Accept-Encoding": "gzip", **part.headers()}
-    auth = session.auth if with_token else httpx.Auth()
+    auth = session.auth_for(url) if with_token else httpx.Auth()
     with (
         network_errors(url),
         session.http.stream(
@@ -83,7 +89,8 @@ def download(
     ):
         _require_body(reply, part)
         path, sha256 = _store(reply, part, stem, session.clock)
-        return Downloaded(path, sha256, part.size_bytes)
+        is_measured = path.suffix == ".gz" or not _MEASURES.isdisjoint(reply.headers)
+        return Downloaded(path, sha256, part.size_bytes, is_measured)
 
 
 def kept(stem: Path) -> Downloaded | None:

@@ -19,6 +19,8 @@ from ecw_pipeline.errors import ProtocolError
 
 FIRST_POLL_SECONDS = 2.0
 LONGEST_POLL_SECONDS = 300.0
+# A server that asks for more patience has it, but not so much that nobody would notice its end.
+LONGEST_ASKED_SECONDS = 3600.0
 # A server that asks to be polled every second, and then stands still, is asked ever more rarely.
 LONGEST_IDLE_POLL_SECONDS = 60.0
 # One that answers nothing but 500, and no OperationOutcome, is asked ever more rarely up to here.
@@ -29,6 +31,9 @@ REFUSED_WAIT_SECONDS = 60.0
 _CODE = re.compile(r"[a-z-]{1,40}")
 _SEVERE = frozenset({"error", "fatal"})
 _FAILING = "the server fails to say how far it is"
+_UNKNOWN = "the server does not know the export yet"
+# How long a server may not know an export that it has just taken, as seconds between two polls.
+LONGEST_UNKNOWN_POLL_SECONDS = 10.0
 _URL = re.compile(r"https?://[^\s\"'<>]+")
 _RUNNING = re.compile(
     r"already (?:running|exists|being|in )|in progress|\bconflict\b", re.IGNORECASE
@@ -188,6 +193,9 @@ def _after_poll(state: InProgress, reply: Reply) -> ExportState:
             # The token was renewed already: somebody mends the grant, or the deadline ends it.
             said = f"the server does not let us ask (HTTP {status})"
             return InProgress(state.status_url, said, _wait_seconds(reply, 60.0))
+        case 404 if _may_be_known_soon(state):
+            wait = _longer(state.wait_seconds if state.progress == _UNKNOWN else 0.0)
+            return InProgress(state.status_url, _UNKNOWN, _wait_seconds(reply, wait))
         case 404 | 410:
             return Lost()
         case status if status >= 500 and not any(_issues(reply)) and _is_patient(state):
@@ -201,6 +209,14 @@ def _after_poll(state: InProgress, reply: Reply) -> ExportState:
 def _is_patient(state: InProgress) -> bool:
     """Whether a server that does nothing but fail has not done so for minutes."""
     return state.progress != _FAILING or state.wait_seconds <= LONGEST_FAILING_POLL_SECONDS
+
+
+def _may_be_known_soon(state: InProgress) -> bool:
+    """Whether an export was never known so far, and asked for half a minute ago at most."""
+    is_waited_for = (
+        state.progress == _UNKNOWN and state.wait_seconds <= LONGEST_UNKNOWN_POLL_SECONDS
+    )
+    return not state.progress or is_waited_for
 
 
 def _complete(state: InProgress, reply: Reply) -> ExportState:
@@ -229,7 +245,9 @@ def _wait_again(state: InProgress, reply: Reply) -> InProgress:
 def _wait_seconds(reply: Reply, otherwise: float) -> float:
     """What the server asks for, or our own patience; never zero, so that no loop spins."""
     asked = reply.retry_after_seconds
-    return min(max(otherwise if asked is None else asked, 0.5), LONGEST_POLL_SECONDS)
+    if asked is None:
+        return otherwise
+    return min(max(asked, 0.5), LONGEST_ASKED_SECONDS)
 
 
 def _refused_wait(reply: Reply) -> float:

@@ -254,6 +254,23 @@ def says(reply: httpx.Response, code: str) -> bool:
     return reply.is_error and json_object(reply).get("error") == code
 
 
+class TokenOnDemand(httpx.Auth):
+    """Keeps the token back until it is asked for: signed links are refused where one comes along.
+
+    For hosts that are not the server's own, but named by whoever set the connection up.
+    """
+
+    def __init__(self, auth: httpx.Auth) -> None:
+        self._auth = auth
+
+    def sync_auth_flow(
+        self, request: httpx.Request
+    ) -> Generator[httpx.Request, httpx.Response, None]:
+        response = yield request
+        if response.status_code == httpx.codes.UNAUTHORIZED:
+            yield from self._auth.sync_auth_flow(request)
+
+
 class BearerAuth(httpx.Auth):
     """Puts the current token on a request, and renews it once when it is refused."""
 

@@ -11,7 +11,7 @@ import httpx
 
 from ecw_pipeline.clock import Clock
 from ecw_pipeline.errors import ProtocolError
-from ecw_pipeline.fhir_client.auth import BearerAuth, TokenSource
+from ecw_pipeline.fhir_client.auth import BearerAuth, TokenOnDemand, TokenSource
 from ecw_pipeline.fhir_client.budget import Budget
 from ecw_pipeline.fhir_client.cookies import kept_cookies
 from ecw_pipeline.fhir_client.providers import Connection
@@ -48,6 +48,12 @@ class Session:
         """Marks a request whose address the server chose: see `HttpsOnly`."""
         own = httpx.URL(self.connection.base_url).netloc.decode()
         return {"ecw_hosts": frozenset({own, *self.connection.file_hosts})}
+
+    def auth_for(self, url: str) -> httpx.Auth:
+        """How a request to an address that the server chose is authorized."""
+        own, named = httpx.URL(self.connection.base_url), httpx.URL(url)
+        is_own = (own.scheme, own.netloc) == (named.scheme, named.netloc)
+        return self.auth if is_own else TokenOnDemand(self.auth)
 
     def may_read(self, resource_type: str) -> bool:
         """Whether the granted scopes let us read a type.

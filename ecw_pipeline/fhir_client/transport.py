@@ -155,7 +155,7 @@ def _require_own_host(request: httpx.Request) -> None:
         return
     raise ProtocolError(
         f"the server sends us to {request.url.netloc.decode()}, which is not its own host",
-        "nothing was sent there; if it is the provider's storage, add it to ECW_FILE_HOSTS",
+        "nothing was sent there; if it is the provider's, add it to ECW_FILE_HOSTS",
     )
 
 

@@ -193,7 +193,7 @@ def _deletion(entry: Any, number: int) -> Deletion | None:
     named = request if isinstance(request, dict) else {}
     url, method = named.get("url"), named.get("method")
     parts = url.strip("/").split("/") if isinstance(url, str) else []
-    if len(parts) < 2 or method not in ("DELETE", "delete"):
+    if len(parts) < 2 or str(method).upper() != "DELETE":
         return None
     resource_type, resource_id = parts[-2:]
     if not is_type_name(resource_type) or judge_identity(resource_type, resource_id, resource_type):

@@ -1,7 +1,7 @@
 """The lines of an NDJSON file, plain or gzip, with their numbers. Memory does not grow with it."""
 
 import gzip
-import os
+import json
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -80,12 +80,24 @@ def longest_line_bytes(path: Path) -> int:
 
 
 def ends_in_mid_line(path: Path) -> bool:
-    """Whether a plain file has no line ending at its end; of gzip its own trailer tells."""
-    if path.suffix == ".gz" or not path.stat().st_size:
+    """Whether a plain file ends where JSON must go on; of gzip its own trailer tells.
+
+    Many servers write no line ending after the last line, so that its lack says nothing.
+    """
+    if path.suffix == ".gz":
         return False
-    with path.open("rb") as stream:
-        stream.seek(-1, os.SEEK_END)
-        return stream.read(1) != b"\n"
+    last = b""
+    for _, line in numbered_lines(path):
+        last = line
+    text = last.decode("utf-8", errors="replace")
+    try:
+        json.loads(text, strict=False)
+    except json.JSONDecodeError as error:
+        is_at_end = error.pos >= len(text) - len("fals") or "Unterminated" in error.msg
+        return is_at_end and text.startswith("{")
+    except RecursionError:
+        return False
+    return False
 
 
 def _opened(path: Path) -> BinaryIO:

@@ -19,12 +19,6 @@ from ecw_pipeline.sql_on_fhir.emitter import OTHER_TYPE, SEVERAL_VALUES, TOO_DEE
 if TYPE_CHECKING:
     import duckdb
 
-_ADVICE = {
-    SEVERAL_VALUES: "where there are several values use first(), forEach or collection: true",
-    OTHER_TYPE: "choose the type in the path, as in value.ofType(Quantity)",
-    TOO_DEEP: "look at the resources: is something inside of itself?",
-}
-
 
 class Runnable(Protocol):
     """What is needed of a compiled view."""
@@ -79,11 +73,14 @@ def unfit_data(subject: str, error: "duckdb.Error") -> UnsupportedViewError:
     DuckDB's own text may quote values; only what the view's SQL says itself is passed on.
     """
     said = str(error).splitlines()[0].removeprefix("Invalid Input Error: ")
-    for known, advice in _ADVICE.items():
-        if said.endswith(known):
-            return UnsupportedViewError(f"{subject} ({said})", advice)
-    advice = "look at the resources: some value is not what its element's type allows"
-    return UnsupportedViewError(f"{subject} ({type(error).__name__})", advice)
+    is_ours = said.endswith((SEVERAL_VALUES, OTHER_TYPE, TOO_DEEP))
+    if said.endswith(SEVERAL_VALUES):
+        advice = "where there are several values use first(), forEach or collection: true"
+    elif said.endswith(OTHER_TYPE):
+        advice = "choose the type in the path, as in value.ofType(Quantity)"
+    else:
+        advice = "look at the resources: some value is not what its element's type allows"
+    return UnsupportedViewError(f"{subject} ({said if is_ours else type(error).__name__})", advice)
 
 
 def screened_line(resource: Mapping[str, Any]) -> str:

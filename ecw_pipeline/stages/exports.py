@@ -1,7 +1,7 @@
 """From the wish for data to a manifest: plan, ask, wait. The ledger is written first each time."""
 
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -269,16 +269,27 @@ def _advance(lake: Lake, export_id: str) -> Export:
     now = lake.clock.now()
     with lake.client(export.connection_id) as client:
         if export.state == "requested":
-            waiting = InProgress(export.status_url, export.progress, export.wait_seconds)
-            state = client.poll(waiting)
-            _record(lake, export_id, state)
-            tell_poll(lake, export, state)
-            polled = lake.ledger.export(export_id)
+            polled = _poll(lake, client, export, is_last=_is_overdue(lake, export, now))
             is_late = polled.is_open and _is_overdue(lake, polled, now)
             return _give_up(lake, client, polled) if is_late else polled
         if _is_overdue(lake, export, now):
             return _give_up(lake, client, export)
         return _kick_off(lake, client, export)
+
+
+def _poll(lake: Lake, client: BulkExportClient, export: Export, *, is_last: bool) -> Export:
+    """Ask how far an export is. That there was no answer is noted, and raised unless it is late."""
+    waiting = InProgress(export.status_url, export.progress, export.wait_seconds)
+    try:
+        state = client.poll(waiting)
+    except EcwError as error:
+        lake.ledger.note_error(export.export_id, error.message)
+        if not is_last:
+            raise
+    else:
+        _record(lake, export.export_id, state)
+        tell_poll(lake, export, state)
+    return lake.ledger.export(export.export_id)
 
 
 def _is_overdue(lake: Lake, export: Export, now: datetime) -> bool:
@@ -289,10 +300,13 @@ def _is_overdue(lake: Lake, export: Export, now: datetime) -> bool:
 
 def _give_up(lake: Lake, client: BulkExportClient, export: Export) -> Export:
     if export.status_url:
-        client.cancel(export.status_url)
+        with suppress(TemporaryError):  # who cannot be asked cannot be told
+            client.cancel(export.status_url)
     minutes = lake.settings.export_deadline_minutes
-    stood = f" ({export.progress})" if export.progress else ""
-    reason = export.error or f"not complete after {minutes:g} minutes{stood}; cancelled"
+    said = export.error or export.progress
+    reason = f"not complete after {minutes:g} minutes{f' ({said})' if said else ''}; cancelled"
+    if export.error and export.state != "requested":
+        reason = export.error
     lake.ledger.mark_state(export.export_id, "failed", reason)
     return lake.ledger.export(export.export_id)
 

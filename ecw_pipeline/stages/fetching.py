@@ -14,6 +14,7 @@ from ecw_pipeline.bulk_export.client import BulkExportClient
 from ecw_pipeline.bulk_export.download import Downloaded, ExpiredLinkError, RefusedLinkError
 from ecw_pipeline.bulk_export.limits import Limits
 from ecw_pipeline.errors import EcwError, TemporaryError
+from ecw_pipeline.landing.ndjson import line_batches
 from ecw_pipeline.ledger_rows import Export, ExportFile
 from ecw_pipeline.stages.events import tell_request
 from ecw_pipeline.stages.lake import Lake
@@ -81,6 +82,24 @@ def fetch(lake: Lake, client: BulkExportClient, export: Export, file: ExportFile
 
 
 def _download(
+    lake: Lake, client: BulkExportClient, export: Export, file: ExportFile, stem: Path
+) -> Downloaded:
+    """The file; once more if it may have been cut between two lines.
+
+    Where the server does not say how long a file is, a connection that was lost looks like its end.
+    """
+    found = _download_once(lake, client, export, file, stem)
+    if found.is_measured or _count_lines(found.path) >= (file.manifest_count or 0):
+        return found
+    found.path.unlink()
+    return _download_once(lake, client, export, file, stem)
+
+
+def _count_lines(path: Path) -> int:
+    return sum(len(batch.lines) for batch in line_batches(path))
+
+
+def _download_once(
     lake: Lake, client: BulkExportClient, export: Export, file: ExportFile, stem: Path
 ) -> Downloaded:
     settings = lake.settings

@@ -51,13 +51,12 @@ def announced_files(lake: Lake, export: Export) -> tuple[ManifestFile, ...]:
 
 def _why_not_empty(export: Export) -> str:
     """Why an export that brings no files cannot be right; empty where it can."""
-    if export.since is not None or export.restriction:
+    brings_patients = "Patient" in (export.resource_types or ("Patient",))
+    if export.since is not None or export.restriction or not brings_patients:
         return ""
     if export.level == "group":
         return f"the export of Group {export.group_id} is empty: check ECW_GROUP_ID"
-    if "Patient" in (export.resource_types or ("Patient",)):
-        return "the export is empty, without even a patient: check what this client may read"
-    return ""
+    return "the export is empty, without even a patient: check what this client may read"
 
 
 def _planned_files(manifest: Manifest) -> list[dict[str, object]]:

@@ -144,6 +144,52 @@ def test_the_token_is_sent_only_if_it_is_asked_for(
     assert odd.authorizations("/file")[-1] == sent
 
 
+@pytest.mark.parametrize(
+    ("replies", "sent"),
+    [((raw(200, LINES),), [None]), ((raw(401), raw(200, LINES)), [None, "Bearer abc"])],
+    ids=["signed link", "asks for it"],
+)
+def test_another_host_is_sent_the_token_only_where_it_asks_for_it(
+    odd: OddServer, tmp_path: Path, replies: tuple[bytes, ...], sent: list[str | None]
+) -> None:
+    with odd_server("localhost") as other, session_with(odd, tmp_path) as session:
+        url = other.answers("/f", *replies)
+        file = download(session, url, tmp_path / "f", WIDE, with_token=True)
+
+        assert file.path.read_bytes() == LINES
+        assert other.authorizations("/f") == sent
+
+
+def test_another_host_that_asks_for_a_token_in_vain_gets_none(
+    odd: OddServer, tmp_path: Path
+) -> None:
+    with odd_server("localhost") as other, session_with(odd, tmp_path) as session:
+        url = other.answers("/f", raw(401))
+        with pytest.raises(ProtocolError):
+            download(session, url, tmp_path / "f", WIDE, with_token=False)
+
+        assert other.authorizations("/f") == [None]
+
+
+@pytest.mark.parametrize(
+    ("reply", "is_measured"),
+    [
+        (raw(200, LINES), True),
+        (endless(200, LINES), False),
+        (endless(200, PACKED), True),
+        (
+            endless(200, b"26\r\n" + LINES[:38] + b"\r\n0\r\n\r\n", transfer_encoding="chunked"),
+            True,
+        ),
+    ],
+    ids=["length", "none", "packed", "chunks"],
+)
+def test_a_file_knows_whether_its_end_was_told(
+    odd: OddServer, tmp_path: Path, reply: bytes, is_measured: bool
+) -> None:
+    assert fetched(odd, tmp_path, reply).is_measured == is_measured
+
+
 def test_the_token_does_not_follow_a_redirect_to_another_origin(
     odd: OddServer, tmp_path: Path
 ) -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from ecw_pipeline.bulk_export.messages import Manifest, Reply
 from ecw_pipeline.bulk_export.protocol import (
+    LONGEST_ASKED_SECONDS,
     LONGEST_IDLE_POLL_SECONDS,
     LONGEST_POLL_SECONDS,
     Completed,
@@ -272,6 +273,26 @@ def test_an_export_the_server_forgot_is_lost(status: int) -> None:
     assert next_state(WAITING, Reply(status)) == Lost()
 
 
+def test_an_export_that_was_just_taken_may_be_unknown_for_half_a_minute() -> None:
+    state: Any = InProgress("https://a.org/status/1", "", 2.0)
+    waited = 0.0
+    while isinstance(state, InProgress):
+        waited += state.wait_seconds
+        state = next_state(state, Reply(404))
+
+    assert state == Lost()
+    assert 20 < waited < 60
+
+
+def test_an_export_that_was_known_once_is_lost_at_once() -> None:
+    unknown = next_state(InProgress("https://a.org/status/1", "", 2.0), Reply(404))
+    assert isinstance(unknown, InProgress)
+    known = next_state(unknown, Reply(202, {"x-progress": "10%"}))
+    assert isinstance(known, InProgress)
+
+    assert next_state(known, Reply(404)) == Lost()
+
+
 @pytest.mark.parametrize("status", [400, 500, 501])
 def test_an_export_that_failed_at_the_server_has_failed(status: int) -> None:
     state = next_state(WAITING, Reply(status, document=outcome("exception")))
@@ -305,7 +326,7 @@ REPLIES = st.builds(
         st.sampled_from(["transactionTime", "issue", "output", "error"]),
         JSON | st.just("2024-01-01T12:00:00Z") | st.just([{"code": "transient"}]),
     ),
-    st.none() | st.floats(0, 300),
+    st.none() | st.floats(0, 1e5),
 )
 STATES = st.just(ASKED) | st.builds(
     InProgress, st.just("https://a.org/1"), st.text(), st.floats(0, 1e6)
@@ -318,7 +339,15 @@ def test_whoever_waits_waits_a_while_but_not_for_ever(
 ) -> None:
     following = next_state(state, reply)
     if isinstance(following, InProgress | Refused):
-        assert 0.5 <= following.wait_seconds <= LONGEST_POLL_SECONDS
+        is_asked = reply.retry_after_seconds is not None
+        longest = LONGEST_ASKED_SECONDS if is_asked else LONGEST_POLL_SECONDS
+        assert 0.5 <= following.wait_seconds <= longest
+
+
+def test_a_server_that_asks_for_ten_minutes_has_them() -> None:
+    following = next_state(WAITING, Reply(202, retry_after_seconds=600.0))
+
+    assert following == replace(WAITING, wait_seconds=600.0)
 
 
 @given(REPLIES)

@@ -276,6 +276,13 @@ def test_every_entry_of_a_bundle_is_a_deletion(tmp_path: Path) -> None:
     assert report == LandingReport(2, 2, 0)
 
 
+def test_a_method_may_be_written_in_any_case(tmp_path: Path) -> None:
+    found, report = deletions(tmp_path, bundle(deletion(method="Delete")))
+
+    assert found == [Deletion("Patient", "ann", 1)]
+    assert report == LandingReport(1, 1, 0)
+
+
 def test_an_odd_entry_spoils_no_other_deletion_of_its_bundle(tmp_path: Path) -> None:
     odd = deletion("Patient?identifier=5")
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecw_pipeline.errors import BadDataError, MachineError
-from ecw_pipeline.landing.ndjson import numbered_lines
+from ecw_pipeline.landing.ndjson import ends_in_mid_line, numbered_lines
 
 BOM = b"\xef\xbb\xbf"
 
@@ -76,3 +76,31 @@ def test_two_gzip_streams_in_a_row_are_one_file(tmp_path: Path) -> None:
 def test_a_file_that_is_gone_is_named(tmp_path: Path, name: str) -> None:
     with pytest.raises(MachineError, match=name):
         list(numbered_lines(tmp_path / name))
+
+
+@pytest.mark.parametrize(
+    ("last", "is_cut"),
+    [
+        (b'{"id":"a","x":[1,{"y":2}', True),
+        (b'{"id":"a","x":"begun', True),
+        (b'{"id":"a","x":"\xc3', True),
+        (b'{"id":"a","x":fals', True),
+        (b'{"id":"a","x":1.', True),
+        (b'{"id":"a",', True),
+        (b'{"id":"a"}', False),
+        (b'{"id":"a","x":"\\ud800"}', False),
+        (b'{"id":"a","x":"\x01"}', False),
+        (b'{"id":"a","x":"\xe4"}', False),
+        (b'{"id":"a" "x":1, "y":"as long as it may be"}', False),
+        (b"oops", False),
+        (b"", False),
+        (b'{"x":' * 100_000, False),
+    ],
+)
+def test_a_last_line_without_an_ending_is_cut_only_where_its_json_is(
+    last: bytes, is_cut: bool, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.ndjson"
+    path.write_bytes(b'{"id":"\\ud800"}\n' + last)
+
+    assert ends_in_mid_line(path) == is_cut

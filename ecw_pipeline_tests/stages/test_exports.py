@@ -1,5 +1,6 @@
 """Asking: once per day, once at a time, and on record before it leaves."""
 
+import json
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +19,7 @@ from ecw_pipeline.stages.plans import Wish
 from ecw_pipeline_tests.builders import MONDAY
 from ecw_pipeline_tests.odd_server import raw
 from ecw_pipeline_tests.stages.practice import DAY, Practice, practice, small_data
-from ecw_pipeline_tests.stages.proxy import forwarded, hung_up, status
+from ecw_pipeline_tests.stages.proxy import body_of, forwarded, hung_up, status
 
 KICK_OFF = "/fhir/r4/$export?"
 TUESDAY, WEDNESDAY = "2026-01-06", "2026-01-07"
@@ -277,6 +278,58 @@ def test_an_overdue_export_is_cancelled_at_the_server_and_fails(slow: Practice) 
     assert overdue.state == "failed"
     assert "180 minutes" in overdue.error
     assert slow.proxy.arrived("DELETE /fhir/r4/$export-status") == 1
+
+
+@pytest.mark.parametrize("is_reachable", [True, False])
+def test_an_overdue_export_that_cannot_be_asked_about_is_given_up(
+    slow: Practice, is_reachable: bool
+) -> None:
+    (export,) = slow.ask(DAY)
+    slow.proxy.spoil("GET /fhir/r4/$export-status", elsewhere)
+    if not is_reachable:
+        slow.proxy.spoil("DELETE /fhir/r4/$export-status", hung_up)
+
+    slow.clock.advance(60)
+    with pytest.raises(ProtocolError, match="not its own host"):
+        advance_export(slow.lake, export.export_id)
+    assert "not its own host" in slow.lake.ledger.export(export.export_id).error
+
+    slow.clock.advance(181 * 60)
+    overdue = advance_export(slow.lake, export.export_id)
+
+    assert overdue.state == "failed"
+    assert "180 minutes (the server sends us to elsewhere.example" in overdue.error
+    assert [one.state for one in slow.ask(TUESDAY)] == ["requested"]
+
+
+def elsewhere(_: httpx.Response) -> bytes:
+    return raw(302, location="https://elsewhere.example/status")
+
+
+def test_a_server_that_takes_kick_offs_by_post_alone_is_asked_so(one: Practice) -> None:
+    one.proxy.spoil("GET /fhir/r4/$export?", lambda _: raw(405, allow="OPTIONS, POST"))
+
+    _land(one)
+
+    assert one.proxy.arrived("POST /fhir/r4/$export") == 1
+
+
+def test_a_group_may_have_nothing_of_a_type(one: Practice) -> None:
+    one.set("ECW_EXPORT_LEVEL", "group")
+    one.set("ECW_GROUP_ID", "all-patients")
+    one.set("ECW_RESOURCE_TYPES", "Patient")
+    _land(one)
+    one.set("ECW_RESOURCE_TYPES", "Patient,Practitioner")
+    one.proxy.spoil("$export-status", without_files)
+
+    exports = one.arrive(TUESDAY)
+
+    assert {export.resource_types for export in exports} == {("Patient",), ("Practitioner",)}
+    assert [export.error for export in exports] == ["", ""]
+
+
+def without_files(reply: httpx.Response) -> bytes:
+    return raw(200, json.dumps({**json.loads(body_of(reply)), "output": []}).encode())
 
 
 def test_an_export_is_not_asked_about_before_its_time(slow: Practice) -> None:

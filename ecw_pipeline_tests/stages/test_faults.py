@@ -175,7 +175,7 @@ CASES = [
     Case("no_rate_headers"),
     Case("throttled", {"on": "kickoff", "times": 2, "retry_after": "30"}),
     Case("throttled", {"on": ["token", "status", "file"], "times": 3, "rate_headers": True}),
-    Case("calendar_minute", {"limit": 3}, ("is busy (HTTP 429)",), lands=False, started=0),
+    Case("calendar_minute", {"limit": 1}, ("is busy (HTTP 429)",), lands=False, started=0),
     Case("error_status", {"on": "token"}, (BUSY,), lands=False, started=0),
     Case("error_status", {"on": "kickoff", "times": 2}),
     Case("error_status", {"on": "kickoff", "times": 2, "status": 500}),
@@ -223,7 +223,7 @@ CASES = [
     Case("lost_job", {}, started=2),
     Case(
         "lost_job",
-        {"times": 2},
+        {"times": 10},
         ("failed: the server no longer knows this export",),
         tries=2,
         started=3,

@@ -9,7 +9,7 @@ import pytest
 from ecw_pipeline.errors import TemporaryError
 from ecw_pipeline.stages.landing import counts_of, land_type
 from ecw_pipeline.stages.sync import bring_home
-from ecw_pipeline_tests.odd_server import raw
+from ecw_pipeline_tests.odd_server import endless, raw
 from ecw_pipeline_tests.stages.practice import Practice, practice, small_data
 from ecw_pipeline_tests.stages.proxy import Spoiler, cut, damaged, hung_up, status
 
@@ -80,6 +80,30 @@ def test_a_gzip_file_that_stays_damaged_is_named_and_has_no_lines(one: Practice)
     states = {t.resource_type: t.state for t in one.lake.ledger.types(export.export_id)}
     assert states["Practitioner"] == "failed"
     assert counts_of(one.lake, export, "Practitioner").lines_landed == 0
+
+
+def test_a_file_of_which_nothing_tells_the_end_is_fetched_again_where_it_is_short(
+    one: Practice,
+) -> None:
+    exports = one.arrive()
+    one.proxy.spoil("$export-file", lambda _: endless(200, b""), times=1)
+
+    assert one.land(*exports) == {}
+
+    assert sorted(one.fetches().values()) == [1, 1, 1, 2]
+    one.load()
+    assert one.rows(ONE_PATIENT) == [(3,)]
+
+
+def test_a_file_that_stays_shorter_than_announced_is_fetched_twice_and_told(one: Practice) -> None:
+    exports = one.arrive()
+    one.proxy.spoil("Practitioner", lambda _: endless(200, b""))
+
+    assert one.land(*exports) == {}
+
+    assert sorted(one.fetches().values()) == [1, 1, 1, 2]
+    (counts,) = (counts_of(one.lake, export, "Practitioner") for export in exports)
+    assert counts.lines_missing == 1
 
 
 @pytest.mark.parametrize("code", [403, 410])
