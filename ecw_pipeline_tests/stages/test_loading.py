@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from ecw_pipeline.errors import MachineError
+from ecw_pipeline.stages.flattening import flatten_type
 from ecw_pipeline.stages.landing import land_type
+from ecw_pipeline.stages.tables import tables_of
 from ecw_pipeline_tests.stages.practice import (
     DAY,
     Practice,
@@ -279,3 +281,17 @@ def test_a_view_that_fails_beside_a_line_nobody_can_read_keeps_its_own_reason(
 
         reasons = one.rows("SELECT reason FROM ops.table_state WHERE table_name = 'mine'")
         assert "several values where one is expected" in reasons[0][0]
+
+
+def test_flat_files_that_are_there_ask_for_no_screened_lines(one: Practice) -> None:
+    (export,) = one.arrive()
+    one.land(export)
+    patients = tables_of(one.lake.tables, "Patient")
+    screened = one.lake.folder.export(export.connection_id, export.export_id) / "screened"
+    before, _ = flatten_type(one.lake, patients, export)
+    shutil.rmtree(screened)
+
+    after, broken = flatten_type(one.lake, patients, export)
+
+    assert ([file.path for file in after], broken) == ([file.path for file in before], {})
+    assert not screened.exists()
