@@ -85,7 +85,7 @@ def _why_unknown(lake: "Lake", connection_id: str) -> str:
 
 def _export_in_short(export: dict[str, Any], *, several: bool) -> dict[str, Any]:
     """What fits into a terminal's 80 columns."""
-    notes = (export[name] for name in ("progress", "error", "left"))
+    notes = (export[name] for name in ("progress", "error", "left", "amiss"))
     return (
         {"export": export["export_id"]}
         | ({"connection": export["connection_id"]} if several else {})
@@ -196,13 +196,15 @@ def _missing_types(lake: "Lake") -> dict[str, str]:
 def _exports(lake: "Lake") -> list[dict[str, Any]]:
     from ecw_pipeline.stages.exports import describe
     from ecw_pipeline.stages.forecast import left_to_fetch
+    from ecw_pipeline.stages.shortfalls import shortfalls
 
     if not lake.folder.ledger.exists():
         return []
     newest = lake.ledger.exports()[-NEWEST:]
     names = ("export_id", "connection_id", "state", "since", "progress", "error")
     return [
-        {name: describe(export)[name] for name in names} | {"left": left_to_fetch(lake, export)}
+        {name: describe(export)[name] for name in names}
+        | {"left": left_to_fetch(lake, export), "amiss": "; ".join(shortfalls(lake, export))}
         for export in reversed(newest)
     ]
 

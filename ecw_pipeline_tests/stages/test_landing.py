@@ -8,6 +8,7 @@ import pytest
 
 from ecw_pipeline.errors import TemporaryError
 from ecw_pipeline.stages.landing import counts_of, land_type
+from ecw_pipeline.stages.shortfalls import shortfalls
 from ecw_pipeline.stages.sync import bring_home
 from ecw_pipeline_tests.odd_server import endless, raw
 from ecw_pipeline_tests.stages.practice import Practice, practice, small_data
@@ -102,8 +103,9 @@ def test_a_file_that_stays_shorter_than_announced_is_fetched_twice_and_told(one:
     assert one.land(*exports) == {}
 
     assert sorted(one.fetches().values()) == [1, 1, 1, 2]
-    (counts,) = (counts_of(one.lake, export, "Practitioner") for export in exports)
-    assert counts.lines_missing == 1
+    (export,) = exports
+    assert counts_of(one.lake, export, "Practitioner").lines_missing == 1
+    assert list(shortfalls(one.lake, export)) == ["Practitioner: 0 of 1 lines came"]
 
 
 @pytest.mark.parametrize("code", [403, 410])
@@ -208,6 +210,21 @@ def test_an_export_whose_deletions_cannot_be_had_is_not_loaded(tmp_path: Path) -
         bring_home(one.lake, [export.export_id for export in asked])
         live = sorted((resource["id"],) for resource in one.site.truth("Observation"))
         assert one.rows("SELECT observation_id FROM core.observation ORDER BY 1") == live
+
+
+def test_deletions_that_cannot_be_read_are_told_of(tmp_path: Path) -> None:
+    odd = b'{"resourceType":"Bundle","entry":[{"request":{"method":"DELETE","url":"Patient?a=b"}}]}'
+    with practice(tmp_path, patients=5) as one:
+        one.set("ECW_RESOURCE_TYPES", "Observation")
+        one.pull()
+        assert one.site.advance(days=60)["deleted"]["Observation"] > 0
+        asked = one.ask(ask_again=True)
+        one.proxy.spoil("deleted", lambda _: raw(200, odd))
+
+        bring_home(one.lake, [export.export_id for export in asked])
+
+        told = [words for export in asked for words in shortfalls(one.lake, export)]
+        assert told == ["lines of deletions refused: 1"]
 
 
 def test_an_outcome_file_that_cannot_be_had_stops_no_resources(one: Practice) -> None:
