@@ -15,6 +15,7 @@ from ecw_pipeline.settings import ExportLevel
 
 FileKind = Literal["output", "deleted", "error"]
 
+_SHORT_OFFSET = re.compile(r"([+-]\d\d)(\d\d)$")  # as Java writes it, unless told
 _AMPERSAND = re.compile("&(?:amp|#38|#x26);", re.IGNORECASE)
 
 
@@ -176,9 +177,8 @@ def parse_manifest(document: Mapping[str, Any], status_url: str) -> Manifest:
     Source: Bulk Data Access, "Response - Complete Status".
     """
     try:
-        transaction_time = parse_instant(
-            str(document.get("transactionTime", "")).replace(" ", "T", 1)
-        )
+        said = str(document.get("transactionTime", "")).replace(" ", "T", 1)
+        transaction_time = parse_instant(_SHORT_OFFSET.sub(r"\1:\2", said))
     except BadDataError as error:
         raise ProtocolError(
             f"the export's manifest has no usable transactionTime: {error.message}",

@@ -169,8 +169,12 @@ def test_a_manifest_without_a_usable_instant_is_refused(text: object) -> None:
         parse_manifest({"transactionTime": text}, STATUS_URL)
 
 
-def test_an_instant_may_be_written_with_a_space() -> None:
-    written = {"transactionTime": "2024-01-01 12:00:00+00:00"}
+@pytest.mark.parametrize(
+    "text",
+    ["2024-01-01 12:00:00+00:00", "2024-01-01T12:00:00.000+0000", "2024-01-01T07:00:00-0500"],
+)
+def test_an_instant_may_be_written_a_little_otherwise(text: str) -> None:
+    written = {"transactionTime": text}
 
     assert parse_manifest(written, STATUS_URL).transaction_time == MONDAY
 
