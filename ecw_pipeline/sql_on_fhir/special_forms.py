@@ -36,7 +36,13 @@ from ecw_pipeline.sql_on_fhir.ir import (
 from ecw_pipeline.sql_on_fhir.kinds import ANYTHING, INTEGERS, NUMBER, PRIMITIVES
 from ecw_pipeline.sql_on_fhir.problems import PathError, did_you_mean
 from ecw_pipeline.sql_on_fhir.shapes import whole_shape
-from ecw_pipeline.sql_on_fhir.type_forms import exists_node, known_type, presence, type_argument
+from ecw_pipeline.sql_on_fhir.type_forms import (
+    as_type,
+    exists_node,
+    known_type,
+    presence,
+    type_argument,
+)
 
 if TYPE_CHECKING:
     from ecw_pipeline.sql_on_fhir.resolver import Resolver, Scope
@@ -49,6 +55,8 @@ def where(resolver: Resolver, call: syntax.Call, scope: Scope) -> Node:
 
 def filtered(resolver: Resolver, source: Node, test: syntax.Expression, scope: Scope) -> Node:
     """The items of ``source`` for which an expression is true."""
+    if source.kind == structure.ANY_RESOURCE and structure.is_resource(named := _type_in(test)):
+        return as_type(resolver, source, named, test.at)
     if not source.is_many:
         inner = scope.entered(source, Position())
         condition = resolver.truth(resolver.resolve(test, inner), test.at)
@@ -56,6 +64,16 @@ def filtered(resolver: Resolver, source: Node, test: syntax.Expression, scope: S
     item, index, inner = entered(source, scope)
     condition = resolver.truth(resolver.resolve(test, inner), test.at)
     return Filter(source, item, index, condition, source.kind, source.shape)
+
+
+def _type_in(test: syntax.Expression) -> str:
+    """The type that a condition wants resources to be of; empty where it wants anything else."""
+    match test:
+        case syntax.TypeTest("is", syntax.This(), name):
+            return name
+        case syntax.Binary("=", syntax.Member(syntax.This(), "resourceType"), syntax.Text(name)):
+            return name
+    return ""
 
 
 def select(resolver: Resolver, call: syntax.Call, scope: Scope) -> Node:

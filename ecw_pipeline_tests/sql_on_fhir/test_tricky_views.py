@@ -200,6 +200,12 @@ PATIENT_PATHS = [
     "contained.ofType(Practitioner).name.family",
     "contained.ofType(Organization).getResourceKey()",
     "contained.count()",
+    "contained.where(resourceType = 'Organization').name.first()",
+    "contained.where($this is Practitioner).name.family.first()",
+    "contained.where(resourceType = 'Practitioner' and id.exists()).count()",
+    "contained.where(resourceType != 'Practitioner').id.first()",
+    "contained.where(resourceType = 'Nothing').id.first()",
+    "contained.exists(resourceType = 'Organization')",
     # Collections as values
     "name.given.join(' ')",
     "name.given.distinct().count() = name.given.count()",
@@ -370,6 +376,11 @@ VIEWS: dict[str, tuple[str, Json]] = {
         {"forEachOrNull": "contained.where(resourceType = 'Organization')", "column": [
             column("name", "ofType(Organization).name"),
             column("family", "ofType(Practitioner).name.family.first()")]}]}),
+    "an iteration over contained resources of one type": ("Patient", {"select": [
+        {"forEach": "contained.where(resourceType = 'Organization')", "column": [
+            column("id", "id"), column("type", "resourceType"), column("name", "name"),
+            column("other", "ofType(Practitioner).name.family.first()")],
+         "select": [{"forEachOrNull": "alias", "column": [column("alias", "$this")]}]}]}),
     "an iteration that looks back at the resource": ("Patient", {"select": [
         {"forEach": "telecom", "column": [column("a", "%resource.name.first().family"),
                                           column("b", "value & %resource.id")]}]}),
