@@ -162,6 +162,14 @@ def test_a_line_goes_up_with_its_values() -> None:
     assert ys[0] > ys[2]
 
 
+def test_the_numbers_of_an_axis_have_room() -> None:
+    text = draw(_plot("lines", "hours"), [("1", "s", 123457.0), ("2", "s", 0.0)])
+
+    ends = re.findall(r'<text x="([^"]*)" y="[^"]*" text-anchor="end">([^<]*)', text)
+    assert [words for _, words in ends] == ["0.0 h", "61,728.5 h", "123,457.0 h"]
+    assert all(float(x) >= 8.4 * len(words) for x, words in ends)
+
+
 @pytest.mark.parametrize(
     ("value", "unit", "words"),
     [

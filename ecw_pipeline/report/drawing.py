@@ -10,7 +10,7 @@ WIDTH = 760
 _LABELS = 200  # room for the names at the left of bars
 _ROW = 24
 _HEIGHT = 260
-_EDGE = 66  # room for the axis at the left of lines
+_EDGE = 100  # room for the axis at the left of lines: `123,456.7 h`
 # Colours that people who see few colours tell apart; after the last, lines are dashed.
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a7a7a")
 
