@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -84,7 +85,7 @@ def ends_in_mid_line(path: Path) -> bool:
 
     Many servers write no line ending after the last line, so that its lack says nothing.
     """
-    if path.suffix == ".gz":
+    if path.suffix == ".gz" or _ends_with_a_line(path):
         return False
     last = b""
     for _, line in numbered_lines(path):
@@ -98,6 +99,14 @@ def ends_in_mid_line(path: Path) -> bool:
     except RecursionError:
         return False
     return False
+
+
+def _ends_with_a_line(path: Path) -> bool:
+    if not path.stat().st_size:
+        return True
+    with path.open("rb") as stream:
+        stream.seek(-1, os.SEEK_END)
+        return stream.read(1) == b"\n"
 
 
 def _opened(path: Path) -> BinaryIO:

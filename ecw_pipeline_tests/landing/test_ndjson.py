@@ -92,6 +92,7 @@ def test_a_file_that_is_gone_is_named(tmp_path: Path, name: str) -> None:
         (b'{"id":"a","x":"\x01"}', False),
         (b'{"id":"a","x":"\xe4"}', False),
         (b'{"id":"a" "x":1, "y":"as long as it may be"}', False),
+        (b'{"id":"a",\n', False),
         (b"oops", False),
         (b"", False),
         (b'{"x":' * 100_000, False),
