@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import httpx
 
-from ecw_pipeline.bulk_export.client import BulkExportClient
+from ecw_pipeline.bulk_export.client import BulkExportClient, allowed_methods
 from ecw_pipeline.bulk_export.messages import unescaped
 from ecw_pipeline.errors import ConfigurationError, EcwError, ProtocolError, TemporaryError
 from ecw_pipeline.fhir_client.auth import BearerAuth, TokenSource
@@ -318,7 +318,7 @@ def _kick_off(patient: Patient) -> str:
     require_not_busy(reply)
     if reply.status_code == httpx.codes.ACCEPTED:
         return _cancelled(patient, reply)
-    if reply.status_code in (401, 403, 404, 405, 501):
+    if reply.status_code in (401, 403, 404, 405, 501) and "POST" not in allowed_methods(reply):
         raise ProtocolError(
             f"the server refuses $export at {connection.level} level (HTTP {reply.status_code})",
             "check ECW_EXPORT_LEVEL and ECW_GROUP_ID; ask the provider to permit bulk export",

@@ -127,6 +127,16 @@ def test_an_operation_that_is_not_known_is_not_taken_for_permitted(taken: OddSer
     assert "ECW_EXPORT_LEVEL" in found.next_step
 
 
+def test_an_export_that_is_asked_for_by_post_alone_is_not_taken_for_refused(
+    taken: OddServer,
+) -> None:
+    taken.answers("/r4/$export", raw(405, allow="POST"))
+
+    found = kick_off_found(taken)
+
+    assert (found.status, found.next_step.partition(";")[0]) == ("warning", "try: ecw export")
+
+
 def test_an_export_that_is_taken_without_a_status_url_is_told(taken: OddServer) -> None:
     taken.answers("/r4/$export", raw(202))
 

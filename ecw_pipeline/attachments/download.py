@@ -70,16 +70,11 @@ def _asked(session: Session, url: str, declared: Declared) -> Iterator[httpx.Res
         "GET",
         url,
         headers={"Accept": accept, "Accept-Encoding": "identity"},
-        auth=session.auth if _is_own(session, url) else httpx.Auth(),
+        auth=session.auth if session.is_own(url) else httpx.Auth(),
         follow_redirects=True,
         extensions=ATTACHMENTS_LANE | session.own_hosts,
     ) as reply:
         yield reply
-
-
-def _is_own(session: Session, url: str) -> bool:
-    own, there = httpx.URL(session.connection.base_url), httpx.URL(url)
-    return (own.scheme, own.netloc) == (there.scheme, there.netloc)
 
 
 def _refusal(session: Session, reply: httpx.Response) -> Outcome | None:
@@ -93,7 +88,7 @@ def _refusal(session: Session, reply: httpx.Response) -> Outcome | None:
                 error=f"the server has it no more (HTTP {status})"
                 " → if it comes back, run with --retry",
             )
-        case httpx.codes.UNAUTHORIZED if not _is_own(session, str(reply.url)):
+        case httpx.codes.UNAUTHORIZED if not session.is_own(str(reply.url)):
             return Outcome(
                 "refused",
                 error=f"{reply.url.host}, where the server sends us, wants a token"

@@ -108,7 +108,7 @@ class BulkExportClient:
         url = f"{self._session.connection.base_url}/{request.path()}"
         further = self._session.connection.export_parameters
         reply = self._ask(url, request, is_posted=bool(request.restriction.patient_ids))
-        if reply.status_code == httpx.codes.METHOD_NOT_ALLOWED and "POST" in _allowed(reply):
+        if reply.status_code == httpx.codes.METHOD_NOT_ALLOWED and "POST" in allowed_methods(reply):
             reply = self._ask(url, request, is_posted=True)
         if reply.status_code in (httpx.codes.BAD_GATEWAY, httpx.codes.GATEWAY_TIMEOUT):
             raise TemporaryError(
@@ -230,6 +230,6 @@ class BulkExportClient:
         return Reply(reply.status_code, headers, json_object(reply), wait, str(reply.url))
 
 
-def _allowed(reply: httpx.Response) -> list[str]:
+def allowed_methods(reply: httpx.Response) -> list[str]:
     """The methods that a refusal says can be used. Source: RFC 9110, "Allow"."""
     return [method.strip().upper() for method in reply.headers.get("Allow", "").split(",")]

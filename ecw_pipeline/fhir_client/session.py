@@ -49,11 +49,14 @@ class Session:
         own = httpx.URL(self.connection.base_url).netloc.decode()
         return {"ecw_hosts": frozenset({own, *self.connection.file_hosts})}
 
+    def is_own(self, url: str) -> bool:
+        """Whether an address is of the server's own origin."""
+        own, named = httpx.URL(self.connection.base_url), httpx.URL(url)
+        return (own.scheme, own.netloc) == (named.scheme, named.netloc)
+
     def auth_for(self, url: str) -> httpx.Auth:
         """How a request to an address that the server chose is authorized."""
-        own, named = httpx.URL(self.connection.base_url), httpx.URL(url)
-        is_own = (own.scheme, own.netloc) == (named.scheme, named.netloc)
-        return self.auth if is_own else TokenOnDemand(self.auth)
+        return self.auth if self.is_own(url) else TokenOnDemand(self.auth)
 
     def may_read(self, resource_type: str) -> bool:
         """Whether the granted scopes let us read a type.
