@@ -55,16 +55,21 @@ def test_either_storage_reads_what_the_other_wrote(tmp_path: Path, is_kept_first
 
 
 def test_whoever_watches_a_run_hears_of_it(tmp_path: Path) -> None:
-    run_id, heard = str(uuid.uuid4()), threading.Event()
+    run_id, heard_of_its_end = str(uuid.uuid4()), threading.Event()
+
+    def hear(entry: Any, _: str) -> None:
+        if entry.dagster_event_type is dg.DagsterEventType.RUN_SUCCESS:
+            heard_of_its_end.set()
+
     job = dg.define_asset_job("one", [told])
     with instance_of(tmp_path, is_kept=True) as instance:
-        instance.watch_event_logs(run_id, None, lambda *_: heard.set())
+        instance.watch_event_logs(run_id, None, hear)
 
         dg.Definitions([told], jobs=[job]).resolve_job_def("one").execute_in_process(
             instance=instance, run_id=run_id
         )
 
-        assert heard.wait(30)
+        assert heard_of_its_end.wait(20)
 
 
 def test_of_many_runs_few_are_kept_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
